@@ -1,0 +1,193 @@
+"""A benchmark as a table: every cell of a space with its measured labels.
+
+Axis letters: M cells of the table, N node slots.
+"""
+
+import dataclasses
+import hashlib
+import io
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from tnasp_jax.graphs import Graphs
+from tnasp_jax.spaces.base import Space
+
+
+class MissingData(ValueError):
+    """The file of a benchmark is not there; the message says how to get it."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Table:
+    """All cells of a benchmark and what was measured of them; a host object.
+
+    Attributes:
+      name: "nb101", "nb201", "nb201digits"; it starts the names of results.
+      space: the search space of the cells.
+      graphs: the M cells, leaves in numpy.
+      labels: target -> [M] float32, fractions in 0 .. 1, NaN where not measured.
+      train_target: the label that predictors learn from unless told otherwise.
+      eval_targets: the labels that rankings are judged by; the first is the main one.
+      hashes: [M] int32, a group number that isomorphic cells share, and only they.
+      texts: row -> text of the architecture, as `space.format` writes it.
+      describe: target -> a sentence with split, repeats, epochs and origin.
+      sha256: of the data file, hexadecimal.
+    """
+
+    name: str
+    space: Space
+    graphs: Graphs = dataclasses.field(repr=False)
+    labels: Mapping[str, np.ndarray] = dataclasses.field(repr=False)
+    train_target: str
+    eval_targets: tuple[str, ...]
+    hashes: np.ndarray = dataclasses.field(repr=False)
+    texts: Callable[[int], str] = dataclasses.field(repr=False)
+    describe: Mapping[str, str] = dataclasses.field(repr=False)
+    sha256: str
+
+    def __len__(self) -> int:
+        return len(self.graphs)
+
+    def label(self, target: str) -> np.ndarray:
+        """[M] float32, the label `target`.
+
+        Raises:
+          ValueError: for a target that the table lacks, with those that it has.
+        """
+        if target not in self.labels:
+            raise ValueError(
+                f"table {self.name}: no label {target!r}; "
+                f"it has {', '.join(sorted(self.labels))}"
+            )
+        return self.labels[target]
+
+    def candidates(self, target: str) -> np.ndarray:
+        """Rows whose label `target` was measured, ascending, int32."""
+        return np.flatnonzero(~np.isnan(self.label(target))).astype(np.int32)
+
+
+def read_file(path: Path, remedy: str) -> bytes:
+    """The bytes of a benchmark's file.
+
+    Args:
+      path: where it should be.
+      remedy: what to do without it, for the message.
+
+    Raises:
+      MissingData: if there is no such file; one line.
+      ValueError: if it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        raise MissingData(f"no benchmark data at {path}: {remedy}") from None
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def conversion(path: Path, space: str, size: str, instead: str) -> str:
+    """The remedy for an official file that is missing.
+
+    Args:
+      path: where it should be.
+      space: name of the search space, as the converter knows it.
+      size: of the file, for people.
+      instead: how to go on without it.
+    """
+    return (
+        f"make the file ({size}) with `python -m experiments.convert --space={space} "
+        f"OFFICIAL_FILE --out={path}` or name its folder by --data_dir or TNASP_DATA; "
+        f"or go on without it: {instead}"
+    )
+
+
+def read_npz(path: Path, data: bytes, names: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """Some arrays of an npz file.
+
+    Args:
+      path: for messages.
+      data: the bytes of the file.
+      names: of the arrays.
+
+    Raises:
+      ValueError: if the bytes are no npz, are cut off, or lack an array.
+    """
+    columns = {}
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+            missing = [name for name in names if name not in arrays]
+            if not missing:
+                columns = {name: arrays[name] for name in names}
+    except (zipfile.BadZipFile, zlib.error, ValueError, TypeError, EOFError, OSError):
+        raise ValueError(
+            f"{path}: damaged or no npz file; fetch or convert it again"
+        ) from None
+    if missing:
+        raise ValueError(f"{path}: lacks the array {missing[0]!r}; convert it again")
+    return columns
+
+
+def locate(data_dir: str | Path | None, folder: str, file: str) -> Path:
+    """`data_dir`/folder/file, or `data_dir`/file where only that exists."""
+    root = Path(data_dir or ".")
+    nested, flat = root / folder / file, root / file
+    return flat if flat.is_file() and not nested.is_file() else nested
+
+
+def sha256(data: bytes) -> str:
+    """Hexadecimal digest of a file's bytes."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def check_fractions(where: str, values: np.ndarray) -> np.ndarray:
+    """The labels as float32.
+
+    Raises:
+      ValueError: naming the first row that is neither NaN nor in 0 .. 1.
+    """
+    bad = np.flatnonzero(~(np.isnan(values) | ((values >= 0) & (values <= 1))))
+    if len(bad):
+        raise ValueError(
+            f"{where}: row {bad[0]}: expected an accuracy as a fraction in 0 .. 1, "
+            f"got {values[bad[0]]:g} ({len(bad)} such rows)"
+        )
+    return values.astype(np.float32)
+
+
+def group_ids(graphs: Graphs) -> np.ndarray:
+    """Numbers isomorphic graphs alike, in the order of their first appearance.
+
+    The refinement of `graphs.graph_hash` for a whole table at once: 64-bit colours
+    instead of MD5 digests, sums over neighbours instead of sorted lists.
+
+    Args:
+      graphs: [M, N], on the host.
+
+    Returns:
+      [M] int32, 0 .. number of groups - 1.
+    """
+    mask = np.asarray(graphs.mask)
+    edges = np.asarray(graphs.adjacency) & mask[:, :, None] & mask[:, None, :]
+    forward = edges.astype(np.uint64)
+    colours = _mixed(np.asarray(graphs.ops).astype(np.uint64) + np.uint64(1))
+    for _ in range(mask.shape[1]):
+        before = np.einsum("mij,mi->mj", forward, _mixed(colours, 1))
+        after = np.einsum("mij,mj->mi", forward, _mixed(colours, 2))
+        colours = _mixed(_mixed(_mixed(colours, 3) + before) + after)
+    whole = np.sum(np.where(mask, _mixed(colours, 4), 0), axis=1, dtype=np.uint64)
+    _, first, inverse = np.unique(whole, return_index=True, return_inverse=True)
+    number = np.empty(len(first), np.int32)
+    number[np.argsort(first)] = np.arange(len(first), dtype=np.int32)
+    return number[inverse]
+
+
+def _mixed(values: np.ndarray, salt: int = 0) -> np.ndarray:
+    """The finalizer of splitmix64 (Steele, Lea and Flood, OOPSLA 2014)."""
+    z = values + np.uint64((salt + 1) * 0x9E3779B97F4A7C15 % 2**64)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))

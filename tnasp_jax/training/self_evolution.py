@@ -1,0 +1,366 @@
+"""Self-evolution: training on the scores of one's own submissions (TNASP, section 4).
+
+The validation cells' labels y are unknown. A server tells, for a submitted prediction
+yhat^(t), only its error e^(t) = (1/V) sum_j (yhat_j^(t) - y_j)^2 (Eq. 9). Proxies ybar
+of the unknown labels are learnt with the network's parameters theta:
+
+    min over theta, ybar, max over lam of
+        sum_i (f(x_i) - y_i)^2 + alpha sum_j (f(v_j) - ybar_j)^2
+        + (1/T) sum_t lam_t [(1/V) sum_j (yhat_j^(t) - ybar_j)^2 - e^(t)]
+
+Nothing here takes the validation labels: a round gets the scalar e^(t) alone. Axis
+letters: n training cells, V validation cells, T constraint slots.
+"""
+
+import dataclasses
+from typing import Any, Literal, NamedTuple
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import optax
+
+from tnasp_jax.graphs import Graphs
+from tnasp_jax.predictors.base import Params, Predictor
+from tnasp_jax.training.supervised import adam_l2
+
+Mode = Literal["minimax", "projection", "control"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EvolutionConfig:
+    """What the paper leaves open, with defaults for labels in normal ranks.
+
+    Attributes:
+      mode: "minimax", Algorithm 1; "projection", ybar in closed form from the T - 1
+        linear equations between the constraints; "control", the same extra training
+        with ybar fixed at the first prediction and no constraints.
+      rounds: T, submissions.
+      steps: gradient steps of a round.
+      batch_size: training and validation cells of a step, each; the sums of the
+        Lagrangian are rescaled to all cells. The constraints always see all of V.
+      alpha: weight of the proxy term.
+      learning_rate: of Adam for theta.
+      weight_decay: L2 inside Adam for theta.
+      proxy_rate: step size of the descent in ybar.
+      multiplier_rate: step size of the ascent in lam.
+      proxy_noise: standard deviation of ybar's start around the first prediction: at
+        the prediction itself the constraint's gradient is zero.
+      ridge: of the projection, relative to the mean square of a difference of two
+        submissions.
+      dropout_submissions: whether rounds after the first submit a prediction under
+        dropout, since predictions of one network a few steps apart say little new.
+    """
+
+    mode: Mode = "minimax"
+    rounds: int = 6
+    steps: int = 150
+    batch_size: int = 64
+    alpha: float = 1.0
+    learning_rate: float = 1e-4
+    weight_decay: float = 1e-3
+    proxy_rate: float = 1e-3
+    multiplier_rate: float = 1e-2
+    proxy_noise: float = 0.1
+    ridge: float = 1e-3
+    dropout_submissions: bool = False
+
+
+@flax.struct.dataclass
+class Variables:
+    """The variables of the minimax problem.
+
+    Attributes:
+      theta: the predictor's parameters.
+      ybar: [V] proxies of the validation labels, in training units.
+      lam: [T] multipliers, free in sign.
+    """
+
+    theta: Params
+    ybar: jax.Array
+    lam: jax.Array
+
+
+@flax.struct.dataclass
+class Constraints:
+    """The submissions so far; slots from `count` on are empty.
+
+    Attributes:
+      submissions: [T, V] yhat^(t), in training units.
+      errors: [T] e^(t), in squared training units.
+      count: [] int32, filled slots.
+    """
+
+    submissions: jax.Array
+    errors: jax.Array
+    count: jax.Array
+
+    @property
+    def active(self) -> jax.Array:
+        """[T] bool, which slots are filled."""
+        return jnp.arange(self.errors.shape[0]) < self.count
+
+
+@flax.struct.dataclass
+class EvolutionState:
+    """All that self-evolution goes on from.
+
+    Attributes:
+      variables: theta, ybar, lam.
+      opt_state: of the one optimizer over all three.
+      constraints: the submissions and their errors.
+      centre: [V] the first prediction, the control's fixed proxies.
+      key: the draw's key.
+    """
+
+    variables: Variables
+    opt_state: Any
+    constraints: Constraints
+    centre: jax.Array
+    key: jax.Array
+
+
+class Terms(NamedTuple):
+    """The Lagrangian of one iterate, and what it is made of.
+
+    Attributes:
+      lagrangian: [] the sum of the three terms.
+      fit: [] sum_i (f(x_i) - y_i)^2.
+      proxy: [] alpha sum_j (f(v_j) - ybar_j)^2.
+      constraint: [] (1/T) sum_t lam_t violation_t.
+      violation: [T] (1/V) sum_j (yhat_j^(t) - ybar_j)^2 - e^(t); 0 in empty slots.
+    """
+
+    lagrangian: jax.Array
+    fit: jax.Array
+    proxy: jax.Array
+    constraint: jax.Array
+    violation: jax.Array
+
+
+def minimax_optimizer(config: EvolutionConfig) -> optax.GradientTransformation:
+    """Descent in theta and ybar, ascent in lam: Eqs. (11), (12), (13) in one update.
+
+    One gradient of the Lagrangian at one iterate feeds all three, so none of them sees
+    another's new value.
+    """
+    moving = config.mode == "minimax"
+    return optax.partition(
+        {
+            "theta": adam_l2(config.learning_rate, config.weight_decay),
+            "ybar": optax.sgd(config.proxy_rate) if moving else optax.set_to_zero(),
+            "lam": optax.scale(config.multiplier_rate)
+            if moving
+            else optax.set_to_zero(),
+        },
+        Variables(theta="theta", ybar="ybar", lam="lam"),
+    )
+
+
+def start(
+    predictor: Predictor,
+    theta: Params,
+    validation: Graphs,
+    key: jax.Array,
+    config: EvolutionConfig,
+) -> EvolutionState:
+    """The state before the first round, from a network trained to convergence.
+
+    Args:
+      predictor: any (init, apply) pair.
+      theta: its trained parameters.
+      validation: [V] cells with unknown labels.
+      key: typed key of the draw.
+      config: the recipe.
+    """
+    start_key, step_key = jax.random.split(key)
+    centre = predictor.apply(theta, validation)
+    noise = config.proxy_noise * jax.random.normal(start_key, centre.shape)
+    variables = Variables(
+        theta=theta,
+        ybar=centre + noise if config.mode == "minimax" else centre,
+        lam=jnp.zeros(config.rounds),
+    )
+    return EvolutionState(
+        variables=variables,
+        opt_state=minimax_optimizer(config).init(variables),
+        constraints=Constraints(
+            submissions=jnp.zeros((config.rounds, centre.shape[0])),
+            errors=jnp.zeros(config.rounds),
+            count=jnp.int32(0),
+        ),
+        centre=centre,
+        key=step_key,
+    )
+
+
+def submission(
+    predictor: Predictor,
+    state: EvolutionState,
+    validation: Graphs,
+    config: EvolutionConfig,
+) -> jax.Array:
+    """yhat^(t), [V] in training units: what this round hands to the server."""
+    theta = state.variables.theta
+    prediction = predictor.apply(theta, validation)
+    if not config.dropout_submissions:
+        return prediction
+    key = jax.random.fold_in(jax.random.fold_in(state.key, 1), state.constraints.count)
+    sample = predictor.apply(theta, validation, dropout_key=key)
+    return jnp.where(state.constraints.count == 0, prediction, sample)
+
+
+def add_constraint(
+    state: EvolutionState, prediction: jax.Array, error: jax.Array
+) -> EvolutionState:
+    """Fills the next constraint slot; no shape changes, so nothing recompiles.
+
+    Args:
+      state: before the round.
+      prediction: [V] the submission yhat^(t).
+      error: [] the server's answer e^(t).
+    """
+    slot = state.constraints.count
+    return state.replace(
+        constraints=Constraints(
+            submissions=state.constraints.submissions.at[slot].set(prediction),
+            errors=state.constraints.errors.at[slot].set(error),
+            count=slot + 1,
+        )
+    )
+
+
+def violations(constraints: Constraints, ybar: jax.Array) -> jax.Array:
+    """[T]: (1/V) sum_j (yhat_j^(t) - ybar_j)^2 - e^(t); 0 in empty slots."""
+    distance = jnp.mean(jnp.square(constraints.submissions - ybar), axis=1)
+    return jnp.where(constraints.active, distance - constraints.errors, 0.0)
+
+
+def project(constraints: Constraints, centre: jax.Array, ridge: float) -> jax.Array:
+    """The proxies nearest to `centre` that satisfy the T - 1 linear equations.
+
+    Subtracting two constraints leaves an equation that is linear in y: with
+    u_t = yhat^(t) - centre and d_t = u_t - u_1,
+    2 d_t . (y - centre) = |u_t|^2 - |u_1|^2 - V (e^(t) - e^(1)).
+    Nearly equal submissions make the system nearly singular, hence the ridge.
+
+    Args:
+      constraints: the submissions so far; with fewer than two there is no equation.
+      centre: [V] where to project from.
+      ridge: relative to the mean square length of the d_t.
+
+    Returns:
+      [V] proxies.
+    """
+    offsets = constraints.submissions - centre
+    active = constraints.active.at[0].set(False)
+    directions = jnp.where(active[:, None], offsets - offsets[0], 0.0)
+    lengths = jnp.sum(jnp.square(offsets), axis=1)
+    size = centre.shape[0]
+    right = lengths - lengths[0] - size * (constraints.errors - constraints.errors[0])
+    right = jnp.where(active, right / 2, 0.0)
+    gram = directions @ directions.T
+    scale = jnp.trace(gram) / jnp.maximum(jnp.sum(active), 1)
+    gram = gram + jnp.diag(jnp.where(active, ridge * scale + 1e-12, 1.0))
+    return centre + directions.T @ jnp.linalg.solve(gram, right)
+
+
+def lagrangian(
+    predictor: Predictor,
+    variables: Variables,
+    constraints: Constraints,
+    training: tuple[Graphs, jax.Array, jax.Array],
+    validation: tuple[Graphs, jax.Array, jax.Array],
+    alpha: float,
+    dropout_keys: tuple[jax.Array, jax.Array] | None = None,
+) -> Terms:
+    """The Lagrangian on (a sample of) the training and validation cells.
+
+    Args:
+      predictor: any (init, apply) pair.
+      variables: the iterate.
+      constraints: the submissions so far.
+      training: graphs [b], labels [b] and the weight [] of each cell in the sum.
+      validation: graphs [v], their rows [v] in ybar, and the weight [] of each.
+      alpha: weight of the proxy term.
+      dropout_keys: one for the training and one for the validation cells.
+    """
+    keys = dropout_keys or (None, None)
+    graphs, labels, weight = training
+    scores = predictor.apply(variables.theta, graphs, dropout_key=keys[0])
+    fit = weight * jnp.sum(jnp.square(scores - labels))
+    graphs, rows, weight = validation
+    scores = predictor.apply(variables.theta, graphs, dropout_key=keys[1])
+    proxy = alpha * weight * jnp.sum(jnp.square(scores - variables.ybar[rows]))
+    violation = violations(constraints, variables.ybar)
+    constraint = jnp.sum(variables.lam * violation)
+    constraint = constraint / jnp.maximum(constraints.count, 1)
+    return Terms(fit + proxy + constraint, fit, proxy, constraint, violation)
+
+
+def evolve_round(
+    predictor: Predictor,
+    state: EvolutionState,
+    graphs: Graphs,
+    labels: jax.Array,
+    validation: Graphs,
+    config: EvolutionConfig,
+) -> tuple[EvolutionState, Terms]:
+    """The gradient steps of one round; pure and jittable, one program for all rounds.
+
+    Args:
+      predictor: any (init, apply) pair.
+      state: with this round's constraint added.
+      graphs: [n] training cells.
+      labels: [n] their labels, in training units.
+      validation: [V] validation cells; their labels have no way in.
+      config: the recipe.
+
+    Returns:
+      The new state and the terms before each step, [steps] and [steps, T].
+    """
+    optimizer = minimax_optimizer(config)
+    graphs, validation = jax.tree.map(jnp.asarray, (graphs, validation))
+    round_key = jax.random.fold_in(
+        jax.random.fold_in(state.key, 0), state.constraints.count
+    )
+    if config.mode == "projection":
+        ybar = project(state.constraints, state.centre, config.ridge)
+        state = state.replace(variables=state.variables.replace(ybar=ybar))
+
+    def step(carry, step_key):
+        variables, opt_state = carry
+        keys = jax.random.split(step_key, 4)
+        rows, weight = _sample(keys[0], len(graphs), config.batch_size)
+        training = (graphs[rows], labels[rows], weight)
+        rows, weight = _sample(keys[1], len(validation), config.batch_size)
+        unlabelled = (validation[rows], rows, weight)
+
+        def objective(variables):
+            terms = lagrangian(
+                predictor,
+                variables,
+                state.constraints,
+                training,
+                unlabelled,
+                config.alpha,
+                (keys[2], keys[3]),
+            )
+            return terms.lagrangian, terms
+
+        grads, terms = jax.grad(objective, has_aux=True)(variables)
+        updates, opt_state = optimizer.update(grads, opt_state, variables)
+        return (optax.apply_updates(variables, updates), opt_state), terms
+
+    (variables, opt_state), terms = jax.lax.scan(
+        step,
+        (state.variables, state.opt_state),
+        jax.random.split(round_key, config.steps),
+    )
+    return state.replace(variables=variables, opt_state=opt_state), terms
+
+
+def _sample(key: jax.Array, size: int, batch_size: int) -> tuple[jax.Array, float]:
+    """Rows without replacement, and how many cells of all each one stands for."""
+    taken = min(size, batch_size)
+    return jax.random.permutation(key, size)[:taken], size / taken

@@ -1,0 +1,185 @@
+"""Supervised training of any predictor: epochs in a scan, one compiled program.
+
+Axis letters: n training cells, B cells of a minibatch.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import optax
+
+from tnasp_jax import losses
+from tnasp_jax.graphs import Graphs
+from tnasp_jax.predictors.base import Params, Predictor
+
+Loss = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FitConfig:
+    """The training recipe; the defaults are the published one.
+
+    Attributes:
+      epochs: passes over the training cells.
+      batch_size: B; the last minibatch of an epoch holds what is left.
+      learning_rate: of Adam, falling to 0 by a cosine over the epochs.
+      weight_decay: added to the gradient (L2 inside Adam, not decoupled).
+      loss: of (scores [B], labels [B], weights [B]).
+    """
+
+    epochs: int = 300
+    batch_size: int = 10
+    learning_rate: float = 1e-4
+    weight_decay: float = 1e-3
+    loss: Loss = losses.mse
+
+
+@flax.struct.dataclass
+class FitState:
+    """All that training goes on from.
+
+    Attributes:
+      params: of the predictor.
+      opt_state: of the optimizer.
+      epoch: [] int32, epochs done.
+      key: the draw's key; every epoch folds its number into it, so a resumed run
+        repeats an uninterrupted one.
+    """
+
+    params: Params
+    opt_state: optax.OptState
+    epoch: jax.Array
+    key: jax.Array
+
+
+def steps_per_epoch(num_cells: int, batch_size: int) -> int:
+    """Minibatches of an epoch, the last of which may be smaller."""
+    return math.ceil(num_cells / min(batch_size, num_cells))
+
+
+def adam_l2(
+    learning_rate: optax.ScalarOrSchedule, weight_decay: float
+) -> optax.GradientTransformation:
+    """Adam with the weight decay inside the gradient."""
+    return optax.chain(
+        optax.add_decayed_weights(weight_decay), optax.adam(learning_rate)
+    )
+
+
+def start(
+    predictor: Predictor, graphs: Graphs, key: jax.Array, config: FitConfig
+) -> FitState:
+    """Fresh parameters and optimizer state.
+
+    Args:
+      predictor: the network.
+      graphs: [n] training cells.
+      key: typed key of the draw.
+      config: the recipe.
+    """
+    init_key, epoch_key = jax.random.split(key)
+    params = predictor.init(init_key, graphs)
+    optimizer = _optimizer(config, len(graphs))
+    return FitState(params, optimizer.init(params), jnp.int32(0), epoch_key)
+
+
+def train_epochs(
+    predictor: Predictor,
+    graphs: Graphs,
+    labels: jax.Array,
+    state: FitState,
+    config: FitConfig,
+    num_epochs: int,
+) -> tuple[FitState, jax.Array]:
+    """Trains on for `num_epochs`; pure and jittable, `num_epochs` static.
+
+    Args:
+      predictor: the network.
+      graphs: [n] training cells.
+      labels: [n] in training units.
+      state: from `start` or from an earlier call.
+      config: the recipe.
+      num_epochs: epochs of this call.
+
+    Returns:
+      The new state and the training loss of each epoch, [num_epochs].
+    """
+    optimizer = _optimizer(config, len(graphs))
+    num_cells = len(graphs)
+    batch_size = min(config.batch_size, num_cells)
+    num_steps = steps_per_epoch(num_cells, batch_size)
+
+    def loss_of(params, batch, batch_labels, weights, key):
+        scores = predictor.apply(params, batch, dropout_key=key)
+        return config.loss(scores, batch_labels, weights)
+
+    def step(carry, minibatch):
+        params, opt_state = carry
+        loss, grads = jax.value_and_grad(loss_of)(params, *minibatch)
+        updates, opt_state = optimizer.update(grads, opt_state, params)
+        return (optax.apply_updates(params, updates), opt_state), loss
+
+    def epoch(state, _):
+        order_key, dropout_key = jax.random.split(
+            jax.random.fold_in(state.key, state.epoch)
+        )
+        order = jax.random.permutation(order_key, num_cells)
+        slots = jnp.arange(num_steps * batch_size).reshape(num_steps, batch_size)
+        rows = order[jnp.minimum(slots, num_cells - 1)]
+        weights = (slots < num_cells).astype(jnp.float32)
+        # Gathered once an epoch, so a step only slices.
+        minibatches = (
+            jax.tree.map(lambda leaf: leaf[rows], graphs),
+            labels[rows],
+            weights,
+            jax.random.split(dropout_key, num_steps),
+        )
+        (params, opt_state), loss = jax.lax.scan(
+            step, (state.params, state.opt_state), minibatches
+        )
+        cells = jnp.sum(weights, axis=1)
+        mean_loss = jnp.sum(loss * cells) / jnp.sum(cells)
+        return state.replace(
+            params=params, opt_state=opt_state, epoch=state.epoch + 1
+        ), mean_loss
+
+    graphs = jax.tree.map(jnp.asarray, graphs)
+    labels = jnp.asarray(labels)
+    return jax.lax.scan(epoch, state, length=num_epochs)
+
+
+def fit(
+    predictor: Predictor,
+    graphs: Graphs,
+    labels: jax.Array,
+    key: jax.Array,
+    config: FitConfig = FitConfig(),
+) -> tuple[Params, jax.Array]:
+    """Trains a predictor from nothing; pure, so `jax.jit` makes it one program.
+
+    Args:
+      predictor: the network.
+      graphs: [n] training cells.
+      labels: [n] in training units (see `labels.fit_scale`).
+      key: typed key of the draw.
+      config: the recipe.
+
+    Returns:
+      Parameters and the training loss of each epoch, [epochs].
+    """
+    state = start(predictor, graphs, key, config)
+    state, loss = train_epochs(
+        predictor, graphs, labels, state, config, config.epochs
+    )
+    return state.params, loss
+
+
+def _optimizer(config: FitConfig, num_cells: int) -> optax.GradientTransformation:
+    per_epoch = steps_per_epoch(num_cells, config.batch_size)
+    cosine = optax.cosine_decay_schedule(config.learning_rate, config.epochs)
+    # The rate is constant inside an epoch, as in the published code.
+    return adam_l2(lambda count: cosine(count // per_epoch), config.weight_decay)

@@ -131,9 +131,7 @@ class TransformerRegressor(nn.Module):
             mixed_TD = _Dropout(cfg.dropout)(mixed_TD, train)
             x_TD = _norm(f"mix_norm_{layer}")(x_TD + mixed_TD)
         weights = mask_BN / jnp.maximum(jnp.sum(mask_BN, axis=1, keepdims=True), 1)
-        pooled_BD = jnp.einsum(
-            "bnd,bn->bd", x_TD.reshape(batch, slots, width), weights
-        )
+        pooled_BD = jnp.einsum("bnd,bn->bd", x_TD.reshape(batch, slots, width), weights)
         hidden = _dense(cfg.regressor_hidden, "regressor_in", bias=False)(pooled_BD)
         hidden = _Dropout(cfg.dropout)(hidden, train)
         return _dense(1, "regressor_out", bias=False)(hidden)[:, 0]

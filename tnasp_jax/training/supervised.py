@@ -172,9 +172,7 @@ def fit(
       Parameters and the training loss of each epoch, [epochs].
     """
     state = start(predictor, graphs, key, config)
-    state, loss = train_epochs(
-        predictor, graphs, labels, state, config, config.epochs
-    )
+    state, loss = train_epochs(predictor, graphs, labels, state, config, config.epochs)
     return state.params, loss
 
 

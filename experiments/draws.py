@@ -1,0 +1,79 @@
+"""The data of a cell's draws: splits of the table, labels in training units."""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments.cell import Cell
+from experiments.command import UserError
+from tnasp_jax import benchmarks
+from tnasp_jax.benchmarks import Split, Table
+from tnasp_jax.graphs import Graphs
+from tnasp_jax.training import labels
+
+
+@dataclasses.dataclass(frozen=True)
+class Draws:
+    """The data of all draws, leading axis S on every leaf.
+
+    `val_units` are the hidden labels in training units. They reach nothing but
+    `Server`.
+    """
+
+    splits: list[Split]
+    keys: jax.Array
+    train: Graphs
+    train_units: jax.Array
+    validation: Graphs
+    val_units: jax.Array
+    scale: labels.LabelScale
+
+
+def draw_data(cell: Cell, table: Table) -> Draws:
+    """Splits the table and fits the label units, once a seed."""
+    keys = [jax.random.key(seed) for seed in cell.seeds]
+    splits = [
+        benchmarks.draw_split(
+            table,
+            jax.random.fold_in(key, 0),
+            n_train=cell.n_train,
+            n_val=cell.n_val,
+            n_test=cell.n_test,
+            train_target=cell.train_target,
+        )
+        for key in keys
+    ]
+    train_rows = np.stack([split.train_index for split in splits])
+    val_rows = np.stack([split.val_index for split in splits])
+    accuracy = table.label(cell.train_target)
+    if any(np.ptp(accuracy[rows]) == 0 for rows in train_rows):
+        raise UserError(
+            f"the {cell.n_train} training labels of a draw are all equal; "
+            "nothing can be learnt from them, raise --n_train"
+        )
+    scale = jax.vmap(functools.partial(labels.fit_scale, units=cell.units))(
+        accuracy[train_rows]
+    )
+    to_units = jax.vmap(labels.LabelScale.to_units)
+    return Draws(
+        splits=splits,
+        keys=jnp.stack([jax.random.fold_in(key, 1) for key in keys]),
+        train=table.graphs[train_rows],
+        train_units=to_units(scale, accuracy[train_rows]),
+        validation=table.graphs[val_rows],
+        val_units=to_units(scale, accuracy[val_rows]),
+        scale=scale,
+    )
+
+
+def device_mesh() -> jax.sharding.Mesh | None:
+    """All local devices in a row, or None if there is but one."""
+    devices = jax.local_devices()
+    if len(devices) == 1:
+        return None
+    return jax.make_mesh(
+        (len(devices),), ("draws",), axis_types=(jax.sharding.AxisType.Auto,)
+    )

@@ -1,0 +1,199 @@
+"""results.json and predictions.npz of a run, as written in the contracts."""
+
+import importlib.metadata
+import json
+import platform
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from experiments.cell import Cell
+from experiments.command import UserError
+from experiments.draws import Draws
+from tnasp_jax import benchmarks, metrics, runs
+from tnasp_jax.benchmarks import Table
+from tnasp_jax.training.supervised import steps_per_epoch
+
+
+def summarise(
+    cell: Cell, table: Table, draws: Draws, index: np.ndarray, scores: np.ndarray
+) -> dict[str, Any]:
+    """The results of a run, without wall_seconds and argv.
+
+    Args:
+      cell: what was trained.
+      table: its table.
+      draws: its splits.
+      index: [M] or [S, M] rows of the table.
+      scores: [S, M] predictions.
+    """
+    rows = np.broadcast_to(index, scores.shape)
+    everywhere = [np.ones(len(table), bool)] * len(scores)
+    heldout = [benchmarks.heldout_mask(table, s.train_index) for s in draws.splits]
+    main = cell.eval_targets[0]
+    by_target = {
+        target: _taus(table.label(target), rows, scores, everywhere)
+        for target in cell.eval_targets
+    }
+    ceilings = {
+        target: _number(benchmarks.ceiling(table, cell.train_target, target))
+        for target in cell.eval_targets
+    }
+    evolution = cell.evolution
+    return {
+        "name": cell.name,
+        "table": table.name,
+        "space": table.space.name,
+        "predictor": cell.predictor,
+        "self_evolution": cell.self_evolution,
+        "se_rounds": evolution.rounds if evolution else 0,
+        "train_target": cell.train_target,
+        "eval_target": main,
+        "targets": {
+            name: table.describe[name]
+            for name in (cell.train_target, *cell.eval_targets)
+        },
+        "n_train": cell.n_train,
+        "n_val": cell.n_val,
+        "n_test": int(scores.shape[1]),
+        "seeds": list(cell.seeds),
+        "kendall_tau": by_target[main],
+        "kendall_tau_by_target": by_target,
+        "kendall_tau_heldout": _taus(table.label(main), rows, scores, heldout),
+        "ceiling": ceilings[main],
+        "ceiling_by_target": ceilings,
+        "split_sha256": [benchmarks.split_sha256(split) for split in draws.splits],
+        "data_sha256": table.sha256,
+        "recipe": {
+            "units": cell.units,
+            "fit": cell.as_dict()["fit"],
+            "evolution": cell.as_dict()["evolution"],
+        },
+        "train_steps": train_steps(cell),
+        "versions": versions(),
+        "device": f"{jax.devices()[0].device_kind} x{jax.local_device_count()}",
+        "precision": "float32, matrix products at highest precision",
+    }
+
+
+def train_steps(cell: Cell) -> int:
+    """Gradient steps of one draw, self-evolution among them."""
+    steps = cell.fit.epochs * steps_per_epoch(cell.n_train, cell.fit.batch_size)
+    if cell.evolution:
+        steps += cell.evolution.rounds * cell.evolution.steps
+    return steps
+
+
+def save_predictions(
+    workdir: Path,
+    cell: Cell,
+    draws: Draws,
+    index: np.ndarray,
+    scores: np.ndarray,
+    proxies: jax.Array | None,
+) -> None:
+    """Writes predictions.npz; scores and ybar are accuracies."""
+    arrays = {
+        "index": index.astype(np.int32),
+        "scores": scores.astype(np.float32),
+        "train_index": np.stack([s.train_index for s in draws.splits]),
+        "val_index": np.stack([s.val_index for s in draws.splits]),
+        "seeds": np.array(cell.seeds, np.int32),
+    }
+    if proxies is not None:
+        to_accuracy = jax.vmap(lambda scale, units: scale.to_accuracy(units))
+        arrays["ybar"] = np.asarray(to_accuracy(draws.scale, proxies))
+    with runs.replacing(workdir / "predictions.npz") as path, open(path, "wb") as file:
+        np.savez_compressed(file, **arrays)
+
+
+def versions() -> dict[str, str]:
+    """Versions of what a result depends on."""
+    names = ("jax", "jaxlib", "flax", "optax", "numpy", "scipy")
+    return {
+        "python": platform.python_version(),
+        **{name: importlib.metadata.version(name) for name in names},
+    }
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Reads a json object; UserError if the file is damaged."""
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError):
+        raise UserError(f"{path}: cannot be read as JSON") from None
+
+
+def report(summary: dict[str, Any]) -> str:
+    """The table that a run ends with."""
+    tau, heldout = summary["kendall_tau"], summary["kendall_tau_heldout"]
+    evolution = summary["self_evolution"]
+    if evolution != "off":
+        evolution += f", T = {summary['se_rounds']} rounds"
+    lines = [
+        f"{summary['name']}",
+        f"  predictor        {summary['predictor']}",
+        f"  self-evolution   {evolution}",
+        f"  trained on       {summary['n_train']} cells: "
+        + summary["targets"][summary["train_target"]],
+    ]
+    if evolution != "off":
+        lines.append(f"  hidden labels    {summary['n_val']} validation cells")
+    for target, values in summary["kendall_tau_by_target"].items():
+        lines += [
+            f"  ranked against   {summary['targets'][target]}",
+            f"    Kendall tau    {_mean_std(values)}, {summary['n_test']} cells, "
+            f"{len(summary['seeds'])} draws",
+            f"    label agreement {_show(summary['ceiling_by_target'][target])} "
+            "(tau of the training label itself)",
+        ]
+    lines.append(
+        f"  held-out tau     {_mean_std(heldout)}, without cells isomorphic to a "
+        "training cell"
+    )
+    splits = " ".join(digest[:8] for digest in summary["split_sha256"][:3])
+    more = " ..." if len(summary["split_sha256"]) > 3 else ""
+    lines.append(f"  splits           {splits}{more}")
+    lines.append(
+        f"  cost             {summary['train_steps']} steps a draw, "
+        f"{summary['wall_seconds']:.0f} s in all"
+    )
+    assert tau is not None
+    return "\n".join(lines)
+
+
+def _taus(truth, rows, scores, keep) -> dict[str, Any]:
+    """tau-b of each draw on its rows that are kept and labelled; mean and sd."""
+    values = []
+    for draw_rows, draw_scores, kept in zip(rows, scores, keep, strict=True):
+        use = kept[draw_rows] & ~np.isnan(truth[draw_rows])
+        tau = metrics.kendall_tau_host(draw_scores[use], truth[draw_rows][use])
+        values.append(_number(tau))
+    known = [value for value in values if value is not None]
+    summary: dict[str, Any] = {
+        "per_seed": values,
+        "mean": _number(np.mean(known)) if known else None,
+        "std": _number(np.std(known, ddof=1)) if len(known) > 1 else None,
+    }
+    if len(known) < len(values):
+        summary["reason"] = "tau is not defined where all scores or labels are equal"
+    elif len(known) == 1:
+        summary["reason"] = "one draw has no standard deviation"
+    return summary
+
+
+def _number(value: Any) -> float | None:
+    value = float(value)
+    return round(value, 6) if np.isfinite(value) else None
+
+
+def _show(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.3f}"
+
+
+def _mean_std(values: dict[str, Any]) -> str:
+    if values["std"] is None:
+        return _show(values["mean"])
+    return f"{_show(values['mean'])} (sd {values['std']:.3f})"

@@ -1,0 +1,229 @@
+"""Trains all draws of a cell: progress, journal, checkpoints, self-evolution rounds."""
+
+import functools
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments.cell import Cell
+from experiments.draws import Draws, device_mesh
+from experiments.progress import Progress
+from tnasp_jax import metrics, runs
+from tnasp_jax.predictors import Predictor
+from tnasp_jax.training import self_evolution, supervised
+from tnasp_jax.training.draws import over_draws
+
+SEGMENTS = 10
+CHECKPOINT_SECONDS = 30.0
+
+
+class Server:
+    """The competition server of self-evolution: tells a submission's error, no more."""
+
+    def __init__(self, val_units: jax.Array):
+        self._labels = val_units
+        self._error = jax.jit(lambda p, y: jnp.mean(jnp.square(p - y), axis=1))
+        self._tau = jax.jit(jax.vmap(metrics.kendall_tau))
+
+    def error(self, submissions: jax.Array) -> jax.Array:
+        """e^(t) of each draw, [S], for submissions [S, V] (Eq. 9)."""
+        return self._error(submissions, self._labels)
+
+    def tau(self, submissions: jax.Array) -> jax.Array:
+        """Kendall's tau of each draw, [S]: shown to people, never trained on."""
+        return self._tau(submissions, self._labels)
+
+
+class Journal:
+    """metrics.jsonl, kept in step with the checkpoints so that a resumed run repeats
+    no line."""
+
+    def __init__(self, path: Path, lines: list[dict[str, Any]]):
+        self.path, self.lines = path, list(lines)
+        path.write_text("".join(json.dumps(line) + "\n" for line in self.lines))
+
+    def add(self, line: dict[str, Any]) -> None:
+        self.lines.append(line)
+        with self.path.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+class Trainer:
+    """Trains all draws of a cell side by side.
+
+    Args:
+      cell: what to train.
+      predictor: its network.
+      draws: its data.
+      workdir: the run folder; checkpoints in it are gone on from.
+      quiet: no progress and no warnings.
+    """
+
+    def __init__(
+        self, cell: Cell, predictor: Predictor, draws: Draws, workdir: Path, quiet: bool
+    ):
+        self.cell, self.predictor, self.draws = cell, predictor, draws
+        self.quiet = quiet
+        self.mesh = device_mesh()
+        self.checkpoints = runs.Checkpoints(workdir)
+        self.saved = time.monotonic()
+        self.about = self.checkpoints.about() or {
+            "stage": "fit",
+            "done": 0,
+            "lines": [],
+        }
+        self.journal = Journal(workdir / "metrics.jsonl", self.about["lines"])
+
+    def run(self, trained: Any | None = None) -> tuple[Any, jax.Array | None]:
+        """Trains, or goes on from the newest checkpoint.
+
+        Args:
+          trained: parameters [S, ...] of an equal supervised training, if there is one.
+
+        Returns:
+          Parameters [S, ...], and the proxies ybar [S, V] of self-evolution or None.
+        """
+        evolving = self.about["stage"] == "evolve"
+        if evolving:
+            params = None
+        elif trained is not None:
+            params = trained
+        else:
+            params = self._fit(self.about["done"])
+        if self.cell.evolution is None:
+            return params, None
+        variables = self._evolve(params, self.about["done"] if evolving else 0)
+        return variables.theta, variables.ybar
+
+    def _save(self, stage: str, done: int, state: Any, last: bool) -> None:
+        if last or time.monotonic() - self.saved > CHECKPOINT_SECONDS:
+            step = done + (self.cell.fit.epochs if stage == "evolve" else 0)
+            about = {"stage": stage, "done": done, "lines": self.journal.lines}
+            self.checkpoints.save(step, state, about)
+            self.saved = time.monotonic()
+
+    def _over_draws(self, function, **settings):
+        return over_draws(
+            functools.partial(function, self.predictor, **settings), self.mesh
+        )
+
+    def _fit(self, done: int) -> Any:
+        fit, draws = self.cell.fit, self.draws
+        segment = segment_epochs(fit.epochs)
+        start = self._over_draws(supervised.start, config=fit)
+        train = self._over_draws(
+            supervised.train_epochs, config=fit, num_epochs=segment
+        )
+        if done:
+            like = jax.eval_shape(start, draws.train, draws.keys)
+            state = self.checkpoints.restore(like)
+        else:
+            state = start(draws.train, draws.keys)
+        label = f"training {len(self.cell.seeds)} draws"
+        progress = Progress(fit.epochs, label, self.quiet)
+        while done < fit.epochs:
+            state, loss = train(draws.train, draws.train_units, state)
+            done += segment
+            last_loss = float(jnp.mean(loss[:, -1]))
+            self.journal.add({"stage": "fit", "epoch": done, "loss": last_loss})
+            progress.update(done, f"loss {last_loss:.3f}")
+            self._save("fit", done, state, last=done == fit.epochs)
+        return state.params
+
+    def _evolve(self, params: Any | None, done: int) -> self_evolution.Variables:
+        config, draws = self.cell.evolution, self.draws
+        assert config is not None
+        begin = self._over_draws(self_evolution.start, config=config)
+        submit = self._over_draws(self_evolution.submission, config=config)
+        evolve = self._over_draws(self_evolution.evolve_round, config=config)
+        predict = self._over_draws(_predict)
+        add = jax.jit(jax.vmap(self_evolution.add_constraint))
+        server = Server(draws.val_units)
+
+        if params is None:
+            initial = self._over_draws(supervised.start, config=self.cell.fit)
+            theta = jax.eval_shape(initial, draws.train, draws.keys).params
+            like = jax.eval_shape(begin, theta, draws.validation, draws.keys)
+            state = self.checkpoints.restore(like)
+        else:
+            state = begin(params, draws.validation, draws.keys)
+        progress = Progress(config.rounds, "self-evolution", self.quiet)
+        for round_ in range(done + 1, config.rounds + 1):
+            before = server.tau(predict(state, draws.validation))
+            prediction = submit(state, draws.validation)
+            error = server.error(prediction)
+            state = add(state, prediction, error)
+            state, terms = evolve(
+                state, draws.train, draws.train_units, draws.validation
+            )
+            after = server.tau(predict(state, draws.validation))
+            line = round_report(round_, error, terms, before, after)
+            self.journal.add(line)
+            progress.update(round_, round_note(line))
+            if line["violation_grew"] and not self.quiet:
+                _warn_growth(line)
+            self._save("evolve", round_, state, last=round_ == config.rounds)
+        return state.variables
+
+
+def _predict(predictor, state, graphs):
+    return predictor.apply(state.variables.theta, graphs)
+
+
+def round_report(round_: int, error, terms, before, after) -> dict[str, Any]:
+    """One line of metrics.jsonl about a round of self-evolution, means over draws."""
+    violation = np.abs(np.asarray(terms.violation))  # [S, steps, T]
+    active = violation[:, :, :round_]
+    first, last = active[:, 0].max(axis=1), active[:, -1].max(axis=1)
+
+    def mean(value) -> float:
+        return float(np.mean(np.asarray(value)))
+
+    return {
+        "stage": "evolve",
+        "round": round_,
+        "error": mean(error),
+        **{
+            f"{name}_{moment}": mean(getattr(terms, name)[:, at])
+            for name in ("lagrangian", "fit", "proxy", "constraint")
+            for moment, at in (("first", 0), ("last", -1))
+        },
+        "violation": [mean(v) for v in np.asarray(terms.violation)[:, -1, :round_].T],
+        "largest_violation_first": mean(first),
+        "largest_violation_last": mean(last),
+        "violation_grew": bool(np.mean(last) > 1.05 * np.mean(first) + 1e-6),
+        "val_tau_before": mean(before),
+        "val_tau_after": mean(after),
+    }
+
+
+def round_note(line: dict[str, Any]) -> str:
+    """What the progress line of a round says."""
+    return (
+        f"e {line['error']:.4f}, largest violation "
+        f"{line['largest_violation_first']:.4f} to {line['largest_violation_last']:.4f}"
+        f", validation tau {line['val_tau_before']:.3f} to {line['val_tau_after']:.3f}"
+    )
+
+
+def segment_epochs(epochs: int) -> int:
+    """Epochs between two looks at the training; divides `epochs`, so that one program
+    serves all segments."""
+    wanted = max(1, epochs // SEGMENTS)
+    return max(s for s in range(1, wanted + 1) if epochs % s == 0)
+
+
+def _warn_growth(line: dict[str, Any]) -> None:
+    print(
+        f"warning: round {line['round']}: the largest constraint violation grew from "
+        f"{line['largest_violation_first']:.4f} to "
+        f"{line['largest_violation_last']:.4f}; "
+        "smaller --se_proxy_rate and --se_multiplier_rate are steadier",
+        file=sys.stderr,
+    )

@@ -1,0 +1,360 @@
+"""Run folders: a trained predictor as one npz and one json, and training states.
+
+    run = runs.load("runs/first")
+    run.predict(["|nor_conv_3x3~0|+|none~0|none~1|+|none~0|none~1|skip_connect~2|"])
+
+Axis letters: S draws (the members of a seed ensemble), B architectures, N node slots.
+"""
+
+import json
+import os
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import traverse_util
+
+from tnasp_jax.evaluation import ensemble
+from tnasp_jax.graphs import Graphs, pad_batch
+from tnasp_jax.predictors import get_predictor
+from tnasp_jax.predictors.base import Params, Predictor
+from tnasp_jax.spaces import Space, get_space
+from tnasp_jax.training.labels import LabelScale
+
+FORMAT = 1
+_FIELDS = ("format", "space", "predictor", "target", "description", "draws", "shapes")
+
+
+class Run:
+    """A trained predictor: an ensemble of S draws in the units of accuracy.
+
+    Attributes:
+      space: the search space.
+      predictor: the network, an (init, apply) pair.
+      params: {"network": parameters, "scale": LabelScale}, every leaf [S, ...].
+      target: name of the label that was learnt.
+      description: what that label is, in a sentence.
+    """
+
+    def __init__(
+        self,
+        *,
+        space: Space,
+        predictor_name: str,
+        params: dict[str, Any],
+        target: str,
+        description: str,
+    ):
+        self.space = space
+        self.predictor_name = predictor_name
+        self.predictor: Predictor = get_predictor(predictor_name, space)
+        self.params = params
+        self.target = target
+        self.description = description
+        self._jitted = jax.jit(self.predict_members)
+
+    @property
+    def draws(self) -> int:
+        """S, members of the ensemble."""
+        return jax.tree.leaves(self.params)[0].shape[0]
+
+    def predict_fn(self, params: dict[str, Any], graphs: Graphs) -> jax.Array:
+        """Accuracy as a fraction, mean over the draws: pure, for a loop of one's own.
+
+        Args:
+          params: `run.params`, or a pytree like it.
+          graphs: [B] architectures of the run's space.
+
+        Returns:
+          [B] float32; NaN for a row that is not a graph.
+        """
+        return jnp.mean(self.predict_members(params, graphs), axis=0)
+
+    def predict_members(self, params: dict[str, Any], graphs: Graphs) -> jax.Array:
+        """Accuracy as a fraction by each draw, [S, B]; pure like `predict_fn`."""
+
+        def member(draw):
+            units = self.predictor.apply(draw["network"], graphs)
+            return draw["scale"].to_accuracy(units)
+
+        return jax.lax.map(member, params)
+
+    def predict(
+        self, texts: Sequence[str], *, return_std: bool = False
+    ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
+        """Predicts the accuracy of architectures given as text.
+
+        Batches are padded to powers of two, so that few sizes are ever compiled; a
+        score does not depend on the batch that it was in.
+
+        Args:
+          texts: B architectures, as `space.parse` reads them.
+          return_std: whether to return the ensemble's standard deviation too.
+
+        Returns:
+          [B] float32 fractions; with `return_std`, a pair of such arrays.
+
+        Raises:
+          ValueError: naming the first bad architecture and its place.
+        """
+        if isinstance(texts, str):
+            raise ValueError("predict: expected a list of architectures, got one text")
+        architectures = []
+        for row, text in enumerate(texts):
+            try:
+                architectures.append(self.space.parse(text))
+            except ValueError as error:
+                raise ValueError(f"architecture {row}: {error}") from None
+        if not architectures:
+            empty = np.zeros(0, np.float32)
+            return (empty, empty) if return_std else empty
+        graphs = self.space.to_graphs(architectures)
+        count = len(architectures)
+        padded = pad_batch(graphs, max(8, 1 << (count - 1).bit_length()))
+        mean, std = ensemble(self._jitted(self.params, padded)[:, :count])
+        if return_std:
+            return np.asarray(mean), np.asarray(std)
+        return np.asarray(mean)
+
+
+def save(run: Run, folder: str | Path) -> None:
+    """Writes `predictor/params.npz` and `predictor/predictor.json` into a folder."""
+    home = Path(folder) / "predictor"
+    home.mkdir(parents=True, exist_ok=True)
+    arrays = _flatten(run.params)
+    about = {
+        "format": FORMAT,
+        "space": run.space.name,
+        "predictor": run.predictor_name,
+        "target": run.target,
+        "description": run.description,
+        "draws": run.draws,
+        "shapes": {name: list(leaf.shape) for name, leaf in arrays.items()},
+    }
+    with replacing(home / "params.npz") as path, open(path, "wb") as file:
+        np.savez(file, **arrays)
+    write_json(home / "predictor.json", about)
+
+
+def load(folder: str | Path) -> Run:
+    """Loads the predictor of a finished run folder.
+
+    Args:
+      folder: the `--workdir` of a command, or what `save` was given.
+
+    Raises:
+      ValueError: one sentence each for a folder that is missing or empty, an
+        unfinished run, a newer format, damaged files, and parameters that do not fit.
+    """
+    home = Path(folder) / "predictor"
+    if not Path(folder).is_dir():
+        raise ValueError(f"{folder}: no such folder; give the --workdir of a run")
+    if not (home / "predictor.json").is_file():
+        unfinished = (Path(folder) / "config.json").is_file()
+        raise ValueError(
+            f"{folder}: "
+            + (
+                "the run is not finished; repeat its command with --resume"
+                if unfinished
+                else "holds no run; give the --workdir of a finished run"
+            )
+        )
+    about = _read_about(home / "predictor.json")
+    arrays = _read_arrays(home / "params.npz")
+    space = get_space(about["space"])
+    params = _unflatten(arrays)
+    stored = {name: list(leaf.shape) for name, leaf in arrays.items()}
+    if stored != about["shapes"] or not {"network", "scale"} <= set(params):
+        raise ValueError(
+            f"{home / 'params.npz'}: arrays differ from those that predictor.json "
+            "lists; the two files come from different runs"
+        )
+    _check_network(about["predictor"], space, params["network"], home)
+    return Run(
+        space=space,
+        predictor_name=about["predictor"],
+        params=params,
+        target=about["target"],
+        description=about["description"],
+    )
+
+
+class Checkpoints:
+    """The training states of one run, by Orbax; the newest two are kept.
+
+    Args:
+      folder: the run folder.
+    """
+
+    def __init__(self, folder: str | Path):
+        import logging
+
+        # Orbax imports a logger of its own name and of absl's; both are told once.
+        for name in ("orbax", "absl"):
+            logging.getLogger(name).setLevel(logging.ERROR)
+        import orbax.checkpoint as ocp
+
+        self._ocp = ocp
+        self._manager = ocp.CheckpointManager(
+            (Path(folder) / "checkpoints").absolute(),
+            options=ocp.CheckpointManagerOptions(
+                max_to_keep=2, enable_async_checkpointing=False
+            ),
+        )
+
+    def save(self, step: int, state: Any, about: dict[str, Any]) -> None:
+        """Saves a pytree and a json-like dict under a step number, newer replacing."""
+        if step in self._manager.all_steps():
+            self._manager.delete(step)
+        self._manager.save(
+            step,
+            args=self._ocp.args.Composite(
+                state=self._ocp.args.StandardSave(_without_keys(state)),
+                about=self._ocp.args.JsonSave(about),
+            ),
+        )
+        self._manager.wait_until_finished()
+
+    def about(self) -> dict[str, Any] | None:
+        """The dict of the newest checkpoint; None if there is none."""
+        step = self._manager.latest_step()
+        if step is None:
+            return None
+        args = self._ocp.args.Composite(about=self._ocp.args.JsonRestore())
+        return dict(self._manager.restore(step, args=args)["about"])
+
+    def restore(self, like: Any) -> Any:
+        """The newest state, in the structure and shapes of `like`.
+
+        Raises:
+          ValueError: if the stored state has other shapes.
+        """
+        step = self._manager.latest_step()
+        plain = _without_keys(like)
+        wanted = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), plain)
+        args = self._ocp.args.Composite(state=self._ocp.args.StandardRestore(wanted))
+        stored = self._manager.restore(step, args=args)["state"]
+        shapes = [jax.tree.map(jnp.shape, tree) for tree in (stored, plain)]
+        if shapes[0] != shapes[1]:
+            raise ValueError(
+                "checkpoint: the stored state has other shapes than this run; "
+                "use the flags of the run that wrote it, or --overwrite"
+            )
+        return _with_keys(stored, like)
+
+    def close(self) -> None:
+        """Ends Orbax's threads."""
+        self._manager.close()
+
+
+class replacing:  # noqa: N801 - reads as a verb where it is used
+    """`with replacing(path) as temporary`: the file appears whole or not at all."""
+
+    def __init__(self, path: Path):
+        self._path = path
+        self._temporary = path.with_name(path.name + ".part")
+
+    def __enter__(self) -> Path:
+        return self._temporary
+
+    def __exit__(self, kind, *_) -> None:
+        if kind is None:
+            os.replace(self._temporary, self._path)
+        else:
+            self._temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes strict JSON (no NaN) in one piece."""
+    text = json.dumps(value, indent=1, allow_nan=False)
+    with replacing(path) as temporary:
+        temporary.write_text(text + "\n")
+
+
+def _flatten(params: dict[str, Any]) -> dict[str, np.ndarray]:
+    scale = {
+        name: getattr(params["scale"], name) for name in LabelScale.__dataclass_fields__
+    }
+    tree = {"network": params["network"], "scale": scale}
+    flat = traverse_util.flatten_dict(tree, sep="/")
+    return {name: np.asarray(leaf) for name, leaf in flat.items()}
+
+
+def _unflatten(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+    tree = traverse_util.unflatten_dict(arrays, sep="/")
+    if set(tree.get("scale", ())) == set(LabelScale.__dataclass_fields__):
+        tree["scale"] = LabelScale(**tree["scale"])
+    return tree
+
+
+def _read_about(path: Path) -> dict[str, Any]:
+    try:
+        about = json.loads(path.read_text())
+    except ValueError:
+        raise ValueError(f"{path}: not JSON; the file is damaged") from None
+    if isinstance(about, dict) and about.get("format", FORMAT) > FORMAT:
+        raise ValueError(
+            f"{path}: format {about['format']} is newer than this tnasp_jax reads "
+            f"({FORMAT}); update tnasp_jax"
+        )
+    missing = [name for name in _FIELDS if name not in about]
+    if missing:
+        raise ValueError(f"{path}: the field {missing[0]!r} is missing")
+    return about
+
+
+def _read_arrays(path: Path) -> dict[str, np.ndarray]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return dict(file)
+    except FileNotFoundError:
+        raise ValueError(f"{path}: missing; the run folder is incomplete") from None
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile):
+        raise ValueError(f"{path}: not a whole npz; the file is damaged") from None
+
+
+def _check_network(name: str, space: Space, network: Params, home: Path) -> None:
+    """Compares stored shapes with those that the predictor of that name has."""
+    slots = space.num_nodes
+    graphs = Graphs(
+        ops=np.zeros((1, slots), np.int32),
+        adjacency=np.zeros((1, slots, slots), bool),
+        mask=np.ones((1, slots), bool),
+    )
+    expected = jax.eval_shape(
+        get_predictor(name, space).init, jax.random.key(0), graphs
+    )
+    flat = traverse_util.flatten_dict(expected, sep="/")
+    stored = traverse_util.flatten_dict(network, sep="/")
+    for leaf in sorted(flat.keys() | stored.keys()):
+        want = flat[leaf].shape if leaf in flat else None
+        have = stored[leaf].shape[1:] if leaf in stored else None
+        if want != have:
+            raise ValueError(
+                f"{home / 'params.npz'}: {leaf} has shape {have}, but predictor "
+                f"{name!r} of this tnasp_jax expects {want}"
+            )
+
+
+def _is_key(leaf: Any) -> bool:
+    return jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def _without_keys(tree: Any) -> Any:
+    return jax.tree.map(
+        lambda leaf: jax.random.key_data(leaf) if _is_key(leaf) else leaf, tree
+    )
+
+
+def _with_keys(tree: Any, like: Any) -> Any:
+    return jax.tree.map(
+        lambda leaf, template: (
+            jax.random.wrap_key_data(leaf) if _is_key(template) else leaf
+        ),
+        tree,
+        like,
+    )

@@ -6,7 +6,7 @@ from typing import Any
 from tnasp_jax.training.self_evolution import EvolutionConfig
 from tnasp_jax.training.supervised import FitConfig
 
-_SUFFIX = {"off": "", "minimax": "_se", "projection": "_seproj", "control": "_control"}
+SUFFIXES = {"off": "", "minimax": "_se", "projection": "_seproj", "control": "_control"}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -43,8 +43,15 @@ class Cell:
     @property
     def name(self) -> str:
         """TABLE_PREDICTOR[_se|_seproj|_control]_N[_testM], a file in results/."""
+        return self._name(SUFFIXES[self.self_evolution])
+
+    @property
+    def plain_name(self) -> str:
+        """The name of the same cell without self-evolution."""
+        return self._name("")
+
+    def _name(self, suffix: str) -> str:
         test = "" if self.n_test is None else f"_test{self.n_test}"
-        suffix = _SUFFIX[self.self_evolution]
         return f"{self.table}_{self.predictor}{suffix}_{self.n_train}{test}"
 
     def as_dict(self) -> dict[str, Any]:

@@ -67,13 +67,3 @@ def draw_data(cell: Cell, table: Table) -> Draws:
         val_units=to_units(scale, accuracy[val_rows]),
         scale=scale,
     )
-
-
-def device_mesh() -> jax.sharding.Mesh | None:
-    """All local devices in a row, or None if there is but one."""
-    devices = jax.local_devices()
-    if len(devices) == 1:
-        return None
-    return jax.make_mesh(
-        (len(devices),), ("draws",), axis_types=(jax.sharding.AxisType.Auto,)
-    )

@@ -9,10 +9,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments import results
+from experiments import devices, results
 from experiments.cell import Cell
 from experiments.command import UserError
-from experiments.draws import Draws, device_mesh, draw_data
+from experiments.draws import Draws, draw_data
 from experiments.progress import Progress
 from experiments.training import Trainer
 from tnasp_jax import evaluation, runs
@@ -131,7 +131,7 @@ def score_draws(
       Rows [M] of the table, or [S, M] where each draw has its own test cells; and
       scores [S, M] as accuracies.
     """
-    score = evaluation.scorer(predictor, mesh=device_mesh())
+    score = evaluation.scorer(predictor, mesh=devices.mesh())
     rows = [split.test_index for split in draws.splits]
     whole = jax.tree.map(jnp.asarray, table.graphs) if cell.n_test is None else None
     progress = Progress(len(cell.seeds), "scoring test cells", quiet)

@@ -128,7 +128,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def report(summary: dict[str, Any]) -> str:
     """The table that a run ends with."""
-    tau, heldout = summary["kendall_tau"], summary["kendall_tau_heldout"]
+    heldout = summary["kendall_tau_heldout"]
     evolution = summary["self_evolution"]
     if evolution != "off":
         evolution += f", T = {summary['se_rounds']} rounds"
@@ -144,13 +144,13 @@ def report(summary: dict[str, Any]) -> str:
     for target, values in summary["kendall_tau_by_target"].items():
         lines += [
             f"  ranked against   {summary['targets'][target]}",
-            f"    Kendall tau    {_mean_std(values)}, {summary['n_test']} cells, "
+            f"    Kendall tau    {mean_std(values)}, {summary['n_test']} cells, "
             f"{len(summary['seeds'])} draws",
             f"    label agreement {_show(summary['ceiling_by_target'][target])} "
             "(tau of the training label itself)",
         ]
     lines.append(
-        f"  held-out tau     {_mean_std(heldout)}, without cells isomorphic to a "
+        f"  held-out tau     {mean_std(heldout)}, without cells isomorphic to a "
         "training cell"
     )
     splits = " ".join(digest[:8] for digest in summary["split_sha256"][:3])
@@ -160,7 +160,6 @@ def report(summary: dict[str, Any]) -> str:
         f"  cost             {summary['train_steps']} steps a draw, "
         f"{summary['wall_seconds']:.0f} s in all"
     )
-    assert tau is not None
     return "\n".join(lines)
 
 
@@ -193,7 +192,8 @@ def _show(value: float | None) -> str:
     return "undefined" if value is None else f"{value:.3f}"
 
 
-def _mean_std(values: dict[str, Any]) -> str:
+def mean_std(values: dict[str, Any]) -> str:
+    """A tau as people read it."""
     if values["std"] is None:
         return _show(values["mean"])
     return f"{_show(values['mean'])} (sd {values['std']:.3f})"

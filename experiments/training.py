@@ -11,8 +11,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from experiments import devices
 from experiments.cell import Cell
-from experiments.draws import Draws, device_mesh
+from experiments.draws import Draws
 from experiments.progress import Progress
 from tnasp_jax import metrics, runs
 from tnasp_jax.predictors import Predictor
@@ -70,7 +71,7 @@ class Trainer:
     ):
         self.cell, self.predictor, self.draws = cell, predictor, draws
         self.quiet = quiet
-        self.mesh = device_mesh()
+        self.mesh = devices.mesh()
         self.checkpoints = runs.Checkpoints(workdir)
         self.saved = time.monotonic()
         self.about = self.checkpoints.about() or {

@@ -103,7 +103,7 @@ def _check_shapes(path: Path, columns: dict[str, np.ndarray]) -> None:
                 f"{path}: {name}: expected shape {shape}, got {columns[name].shape}"
             )
     rows = columns["val_row"]
-    if measured and not (0 <= rows.min() and rows.max() < count):
+    if measured and not (rows.min() >= 0 and rows.max() < count):
         raise ValueError(f"{path}: val_row: expected rows in 0 .. {count - 1}")
 
 

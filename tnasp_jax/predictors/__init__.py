@@ -1,0 +1,49 @@
+"""Predictors by name."""
+
+import difflib
+from collections.abc import Callable
+
+from tnasp_jax.predictors.base import Predictor
+from tnasp_jax.predictors.tnasp import TnaspConfig, tnasp
+from tnasp_jax.predictors.tnasp_edges import tnasp_edges
+from tnasp_jax.spaces.base import Space
+
+__all__ = ["PREDICTORS", "Predictor", "TnaspConfig", "get_predictor", "tnasp"]
+
+
+def _tnasp(**variant) -> Callable[[Space], Predictor]:
+    return lambda space: tnasp(len(space.ops), TnaspConfig(**variant))
+
+
+def _tnasp_edges(space: Space) -> Predictor:
+    if space.name != "nasbench201":
+        raise ValueError(
+            "tnasp_edges reads the six edges of nasbench201 cells, "
+            f"got the space {space.name!r}; choose 'tnasp' for it"
+        )
+    return tnasp_edges()
+
+
+PREDICTORS: dict[str, Callable[[Space], Predictor]] = {
+    "tnasp": _tnasp(),
+    "tnasp_nopos": _tnasp(position="none"),
+    "tnasp_unmasked": _tnasp(masked=False),
+    "tnasp_edges": _tnasp_edges,
+}
+"""Every predictor in its published sizes, by its name on the command line."""
+
+
+def get_predictor(name: str, space: Space) -> Predictor:
+    """The predictor of a name, for the graphs of a space.
+
+    Raises:
+      ValueError: if there is none, listing those there are, or if it cannot read that
+        space's graphs.
+    """
+    if name not in PREDICTORS:
+        near = difflib.get_close_matches(name, PREDICTORS, 1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise ValueError(
+            f"unknown predictor {name!r}; {hint}expected one of {sorted(PREDICTORS)}"
+        )
+    return PREDICTORS[name](space)

@@ -18,6 +18,9 @@ from tnasp_jax import encodings
 from tnasp_jax.graphs import Graphs, check_shapes, is_valid
 from tnasp_jax.predictors.base import Predictor
 
+# Accelerators would round the factors of a product to fewer bits by default.
+FLOAT32 = jax.lax.Precision.HIGHEST
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TnaspConfig:
@@ -99,7 +102,7 @@ class _Tnasp(nn.Module):
         )(ops.reshape(-1))
         if cfg.position == "laplacian":
             rows = encodings.laplacian_rows(graphs).reshape(batch * slots, slots)
-            tokens_TD += _dense(cfg.width, "position")(rows)
+            tokens_TD += dense(cfg.width, "position")(rows)
         if not cfg.masked:
             mask = jnp.ones_like(mask)
         return TransformerRegressor(cfg, name="encoder")(
@@ -126,15 +129,16 @@ class TransformerRegressor(nn.Module):
                 x_TD, mask_BN, train
             )
             x_TD = _norm(f"attention_norm_{layer}")(x_TD + attended_TD)
-            hidden = nn.relu(_dense(cfg.hidden, f"expand_{layer}")(x_TD))
-            mixed_TD = _dense(width, f"contract_{layer}")(hidden)
+            hidden = nn.relu(dense(cfg.hidden, f"expand_{layer}")(x_TD))
+            mixed_TD = dense(width, f"contract_{layer}")(hidden)
             mixed_TD = _Dropout(cfg.dropout)(mixed_TD, train)
             x_TD = _norm(f"mix_norm_{layer}")(x_TD + mixed_TD)
         weights = mask_BN / jnp.maximum(jnp.sum(mask_BN, axis=1, keepdims=True), 1)
-        pooled_BD = jnp.einsum("bnd,bn->bd", x_TD.reshape(batch, slots, width), weights)
-        hidden = _dense(cfg.regressor_hidden, "regressor_in", bias=False)(pooled_BD)
+        x_BND = x_TD.reshape(batch, slots, width)
+        pooled_BD = jnp.einsum("bnd,bn->bd", x_BND, weights, precision=FLOAT32)
+        hidden = dense(cfg.regressor_hidden, "regressor_in", bias=False)(pooled_BD)
         hidden = _Dropout(cfg.dropout)(hidden, train)
-        return _dense(1, "regressor_out", bias=False)(hidden)[:, 0]
+        return dense(1, "regressor_out", bias=False)(hidden)[:, 0]
 
 
 class _Attention(nn.Module):
@@ -146,15 +150,17 @@ class _Attention(nn.Module):
         batch, slots = mask_BN.shape
         heads = (batch, slots, cfg.num_heads, cfg.head_width)
         inner = cfg.num_heads * cfg.head_width
-        query = _dense(inner, "query", bias=False)(x_TD).reshape(heads)
-        key = _dense(inner, "key", bias=False)(x_TD).reshape(heads)
-        value = _dense(inner, "value", bias=False)(x_TD).reshape(heads)
-        logits = jnp.einsum("bqhk,bshk->bhqs", query, key)
+        query = dense(inner, "query", bias=False)(x_TD).reshape(heads)
+        key = dense(inner, "key", bias=False)(x_TD).reshape(heads)
+        value = dense(inner, "value", bias=False)(x_TD).reshape(heads)
+        logits = jnp.einsum("bqhk,bshk->bhqs", query, key, precision=FLOAT32)
         logits = logits / math.sqrt(cfg.head_width)
         logits = jnp.where(mask_BN[:, None, None, :], logits, -1e9)
         attention = _Dropout(cfg.dropout)(nn.softmax(logits), train)
-        mixed = jnp.einsum("bhqs,bshk->bqhk", attention, value)
-        out_TD = _dense(x_TD.shape[-1], "out", bias=False)(
+        mixed = jnp.einsum(
+            "bhqs,bshk->bqhk", attention, value, precision=FLOAT32
+        )
+        out_TD = dense(x_TD.shape[-1], "out", bias=False)(
             mixed.reshape(batch * slots, inner)
         )
         return _Dropout(cfg.dropout)(out_TD, train)
@@ -177,13 +183,13 @@ class _Dropout(nn.Module):
         return jnp.where(drawn >= threshold, x * (256 / (256 - threshold)), 0.0)
 
 
-def _dense(width: int, name: str, bias: bool = True) -> nn.Dense:
-    # Uniform in +-1/sqrt(fan_in), as the published code's framework starts it.
+def dense(width: int, name: str, bias: bool = True) -> nn.Dense:
+    """A linear map, uniform in +-1/sqrt(fan_in) like the published code's start."""
     return nn.Dense(
         width,
         use_bias=bias,
         kernel_init=nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform"),
-        precision=jax.lax.Precision.HIGHEST,
+        precision=FLOAT32,
         name=name,
     )
 

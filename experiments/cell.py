@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Any
 
+from tnasp_jax.training.labels import Units
 from tnasp_jax.training.self_evolution import EvolutionConfig
 from tnasp_jax.training.supervised import FitConfig
 
@@ -36,7 +37,7 @@ class Cell:
     seeds: tuple[int, ...]
     train_target: str
     eval_targets: tuple[str, ...]
-    units: str
+    units: Units
     fit: FitConfig
     evolution: EvolutionConfig | None
 

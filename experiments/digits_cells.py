@@ -19,6 +19,7 @@ scikit-learn carries it (its 1,797 test digits).
 
 import functools
 import itertools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -85,7 +86,7 @@ def load_digits() -> dict[str, np.ndarray]:
     """
     from sklearn import datasets
 
-    digits = datasets.load_digits()
+    digits: Any = datasets.load_digits()
     order = np.random.default_rng(0).permutation(len(digits.target))
     images = digits.images[order].transpose(1, 2, 0)[None]
     train = images[..., :NUM_TRAIN]
@@ -245,7 +246,10 @@ edge.defvjp(_edge_forward, _edge_backward)
 def init(key) -> dict[str, jax.Array]:
     """Random parameters; each edge owns a kernel of either size, used or not."""
     small, large = CHANNELS
-    shapes = {"stem": (small, 1, 3, 3), "reduce": (large, small, 3, 3)}
+    shapes: dict[str, tuple[int, ...]] = {
+        "stem": (small, 1, 3, 3),
+        "reduce": (large, small, 3, 3),
+    }
     for stage, width in enumerate(CHANNELS):
         shapes[f"conv_1x1_{stage}"] = len(EDGES), width, width
         shapes[f"conv_3x3_{stage}"] = len(EDGES), width, width, 3, 3

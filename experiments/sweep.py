@@ -122,11 +122,11 @@ def read_name(name: str) -> Named:
     return Named(name, official, arguments)
 
 
-def cost(cell: Cell, table: Table) -> float:
+def cost(cell: Cell, table: Table) -> int:
     """Work of a cell, in steps of ten cells: what the time left is reckoned by."""
     scored = cell.n_test or len(table)
     steps = results.train_steps(cell)
-    return len(cell.seeds) * (steps + scored / 50) + 2000
+    return len(cell.seeds) * (steps + scored // 50) + 2000
 
 
 def _prepare(

@@ -9,6 +9,8 @@ from pathlib import Path
 import jax
 import pytest
 
+# Before anything else starts the backend: two devices, to test what spreads over them.
+jax.config.update("jax_num_cpu_devices", 2)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_debug_key_reuse", True)
 
@@ -22,3 +24,11 @@ def data_dir() -> Path:
     if not folder.is_dir():
         pytest.skip(f"TNASP_DATA: {folder} not found")
     return folder
+
+
+@pytest.fixture(scope="session")
+def two_devices() -> jax.sharding.Mesh:
+    """A one-dimensional mesh of two CPU devices."""
+    axis_types = (jax.sharding.AxisType.Auto,)
+    devices = jax.devices("cpu")[:2]
+    return jax.make_mesh((2,), ("rows",), axis_types=axis_types, devices=devices)

@@ -20,7 +20,7 @@ def laplacian_rows(graphs: Graphs) -> jax.Array:
     """
     adjacency = live_adjacency(graphs).astype(jnp.float32)
     degrees = jnp.sum(adjacency, axis=2)
-    return degrees[:, :, None] * jnp.eye(adjacency.shape[1]) - adjacency
+    return degrees[:, :, None] * jnp.eye(adjacency.shape[1])[None] - adjacency
 
 
 def laplacian_eigenvectors(graphs: Graphs, count: int) -> jax.Array:
@@ -51,9 +51,10 @@ def laplacian_eigenvectors(graphs: Graphs, count: int) -> jax.Array:
     edges = (directed | jnp.swapaxes(directed, 1, 2)).astype(jnp.float32)
     degrees = jnp.sum(edges, axis=2)
     scale = jnp.where(degrees > 0, jax.lax.rsqrt(jnp.maximum(degrees, 1.0)), 0.0)
-    laplacian = jnp.eye(slots) - scale[:, :, None] * edges * scale[:, None, :]
+    eye = jnp.eye(slots)[None]
+    laplacian = eye - scale[:, :, None] * edges * scale[:, None, :]
     # Dead nodes get eigenvalue 4, above the largest possible 2, so they sort last.
-    laplacian = laplacian + 3.0 * jnp.eye(slots) * ~mask[:, :, None]
+    laplacian = laplacian + 3.0 * eye * ~mask[:, :, None]
     _, vectors_BNN = jnp.linalg.eigh(laplacian)
     vectors_BNK = vectors_BNN[:, :, 1 : count + 1]
     peak = jnp.argmax(jnp.abs(vectors_BNK), axis=1, keepdims=True)

@@ -73,7 +73,7 @@ def tnasp(num_ops: int, config: TnaspConfig = TnaspConfig()) -> Predictor:
         scores = network.apply(
             {"params": params}, graphs, train=dropout_key is not None, rngs=rngs
         )
-        return jnp.where(is_valid(graphs, num_ops), scores, jnp.nan)
+        return jnp.where(is_valid(graphs, num_ops), jnp.asarray(scores), jnp.nan)
 
     return Predictor(init, apply)
 
@@ -157,9 +157,7 @@ class _Attention(nn.Module):
         logits = logits / math.sqrt(cfg.head_width)
         logits = jnp.where(mask_BN[:, None, None, :], logits, -1e9)
         attention = _Dropout(cfg.dropout)(nn.softmax(logits), train)
-        mixed = jnp.einsum(
-            "bhqs,bshk->bqhk", attention, value, precision=FLOAT32
-        )
+        mixed = jnp.einsum("bhqs,bshk->bqhk", attention, value, precision=FLOAT32)
         out_TD = dense(x_TD.shape[-1], "out", bias=False)(
             mixed.reshape(batch * slots, inner)
         )

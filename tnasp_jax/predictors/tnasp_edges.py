@@ -76,7 +76,7 @@ def node_laplacian(graphs: Graphs) -> jax.Array:
         "be,eij->bij", live_BE.astype(jnp.float32), _PLACES, precision=FLOAT32
     )
     degrees = jnp.sum(adjacency, axis=2)
-    return degrees[:, :, None] * jnp.eye(_NODES) - adjacency
+    return degrees[:, :, None] * jnp.eye(_NODES)[None] - adjacency
 
 
 def _edges(graphs: Graphs) -> tuple[jax.Array, jax.Array]:

@@ -9,6 +9,7 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 from jax.scipy.stats import norm
+from jax.typing import ArrayLike
 
 Units = Literal["zscore", "rank"]
 
@@ -30,16 +31,16 @@ class LabelScale:
     centre: jax.Array
     spread: jax.Array
 
-    def to_units(self, accuracy: jax.Array) -> jax.Array:
+    def to_units(self, accuracy: ArrayLike) -> jax.Array:
         """Training units of accuracies of any shape."""
         return _continued(accuracy, self.knots, self.values, 1 / self.spread)
 
-    def to_accuracy(self, units: jax.Array) -> jax.Array:
+    def to_accuracy(self, units: ArrayLike) -> jax.Array:
         """Accuracies of predictions of any shape; the inverse of `to_units`."""
         return _continued(units, self.values, self.knots, self.spread)
 
 
-def fit_scale(accuracies: jax.Array, units: Units) -> LabelScale:
+def fit_scale(accuracies: ArrayLike, units: Units) -> LabelScale:
     """Fits the map on training labels.
 
     Args:

@@ -55,7 +55,7 @@ class EvolutionConfig:
     mode: Mode = "minimax"
     rounds: int = 6
     steps: int = 150
-    batch_size: int = 64
+    batch_size: int = 32
     alpha: float = 1.0
     learning_rate: float = 1e-4
     weight_decay: float = 1e-3
@@ -153,7 +153,8 @@ def minimax_optimizer(config: EvolutionConfig) -> optax.GradientTransformation:
             if moving
             else optax.set_to_zero(),
         },
-        Variables(theta="theta", ybar="ybar", lam="lam"),
+        # A tree of labels in the shape of the variables, not of arrays.
+        Variables(theta="theta", ybar="ybar", lam="lam"),  # pyright: ignore
     )
 
 
@@ -221,18 +222,19 @@ def add_constraint(
       error: [] the server's answer e^(t).
     """
     slot = state.constraints.count
-    return state.replace(
+    return dataclasses.replace(
+        state,
         constraints=Constraints(
             submissions=state.constraints.submissions.at[slot].set(prediction),
             errors=state.constraints.errors.at[slot].set(error),
             count=slot + 1,
-        )
+        ),
     )
 
 
 def violations(constraints: Constraints, ybar: jax.Array) -> jax.Array:
     """[T]: (1/V) sum_j (yhat_j^(t) - ybar_j)^2 - e^(t); 0 in empty slots."""
-    distance = jnp.mean(jnp.square(constraints.submissions - ybar), axis=1)
+    distance = jnp.mean(jnp.square(constraints.submissions - ybar[None]), axis=1)
     return jnp.where(constraints.active, distance - constraints.errors, 0.0)
 
 
@@ -252,25 +254,28 @@ def project(constraints: Constraints, centre: jax.Array, ridge: float) -> jax.Ar
     Returns:
       [V] proxies.
     """
-    offsets = constraints.submissions - centre
+    offsets = constraints.submissions - centre[None]
     active = constraints.active.at[0].set(False)
-    directions = jnp.where(active[:, None], offsets - offsets[0], 0.0)
+    directions = jnp.where(active[:, None], offsets - offsets[:1], 0.0)
     lengths = jnp.sum(jnp.square(offsets), axis=1)
     size = centre.shape[0]
     right = lengths - lengths[0] - size * (constraints.errors - constraints.errors[0])
     right = jnp.where(active, right / 2, 0.0)
-    gram = directions @ directions.T
+    gram = jnp.matmul(directions, directions.T, precision=jax.lax.Precision.HIGHEST)
     scale = jnp.trace(gram) / jnp.maximum(jnp.sum(active), 1)
     gram = gram + jnp.diag(jnp.where(active, ridge * scale + 1e-12, 1.0))
-    return centre + directions.T @ jnp.linalg.solve(gram, right)
+    weights = jnp.linalg.solve(gram, right)
+    return centre + jnp.matmul(
+        directions.T, weights, precision=jax.lax.Precision.HIGHEST
+    )
 
 
 def lagrangian(
     predictor: Predictor,
     variables: Variables,
     constraints: Constraints,
-    training: tuple[Graphs, jax.Array, jax.Array],
-    validation: tuple[Graphs, jax.Array, jax.Array],
+    training: tuple[Graphs, jax.Array, float],
+    validation: tuple[Graphs, jax.Array, float],
     alpha: float,
     dropout_keys: tuple[jax.Array, jax.Array] | None = None,
 ) -> Terms:
@@ -280,8 +285,8 @@ def lagrangian(
       predictor: any (init, apply) pair.
       variables: the iterate.
       constraints: the submissions so far.
-      training: graphs [b], labels [b] and the weight [] of each cell in the sum.
-      validation: graphs [v], their rows [v] in ybar, and the weight [] of each.
+      training: graphs [b], labels [b] and the weight of each cell in the sum.
+      validation: graphs [v], their rows [v] in ybar, and the weight of each.
       alpha: weight of the proxy term.
       dropout_keys: one for the training and one for the validation cells.
     """
@@ -320,13 +325,15 @@ def evolve_round(
       The new state and the terms before each step, [steps] and [steps, T].
     """
     optimizer = minimax_optimizer(config)
-    graphs, validation = jax.tree.map(jnp.asarray, (graphs, validation))
+    graphs, labels, validation = jax.tree.map(jnp.asarray, (graphs, labels, validation))
     round_key = jax.random.fold_in(
         jax.random.fold_in(state.key, 0), state.constraints.count
     )
     if config.mode == "projection":
         ybar = project(state.constraints, state.centre, config.ridge)
-        state = state.replace(variables=state.variables.replace(ybar=ybar))
+        state = dataclasses.replace(
+            state, variables=dataclasses.replace(state.variables, ybar=ybar)
+        )
 
     def step(carry, step_key):
         variables, opt_state = carry
@@ -357,7 +364,7 @@ def evolve_round(
         (state.variables, state.opt_state),
         jax.random.split(round_key, config.steps),
     )
-    return state.replace(variables=variables, opt_state=opt_state), terms
+    return dataclasses.replace(state, variables=variables, opt_state=opt_state), terms
 
 
 def _sample(key: jax.Array, size: int, batch_size: int) -> tuple[jax.Array, float]:

@@ -143,8 +143,8 @@ def train_epochs(
         )
         cells = jnp.sum(weights, axis=1)
         mean_loss = jnp.sum(loss * cells) / jnp.sum(cells)
-        return state.replace(
-            params=params, opt_state=opt_state, epoch=state.epoch + 1
+        return dataclasses.replace(
+            state, params=params, opt_state=opt_state, epoch=state.epoch + 1
         ), mean_loss
 
     graphs = jax.tree.map(jnp.asarray, graphs)
@@ -180,4 +180,6 @@ def _optimizer(config: FitConfig, num_cells: int) -> optax.GradientTransformatio
     per_epoch = steps_per_epoch(num_cells, config.batch_size)
     cosine = optax.cosine_decay_schedule(config.learning_rate, config.epochs)
     # The rate is constant inside an epoch, as in the published code.
-    return adam_l2(lambda count: cosine(count // per_epoch), config.weight_decay)
+    return adam_l2(
+        lambda count: cosine(jnp.asarray(count) // per_epoch), config.weight_decay
+    )

@@ -41,7 +41,7 @@ MISTAKE = 2
 INTERRUPTED = 130
 # Flags that say where and how a command runs, not what it computes.
 _NOT_RECIPE = {"workdir", "resume", "overwrite", "quiet", "debug", "data_dir"}
-_NOT_RECIPE |= {"flagfile", "help"}
+_NOT_RECIPE |= {"flagfile", "from_run", "help"}
 
 
 def run(

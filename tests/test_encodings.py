@@ -54,7 +54,7 @@ def test_laplacian_eigenvectors_of_a_path_by_hand():
     root = np.sqrt(0.5)
     # Of eigenvalue 1, whose sign two equal entries leave to rounding, and 2.
     expected = [[root, -0.5, 0], [0, root, 0], [0, 0, 0], [-root, -0.5, 0]]
-    actual = np.asarray(vectors[0])
+    actual = np.array(vectors[0])
     actual[:, 0] *= np.sign(actual[0, 0])
     np.testing.assert_allclose(actual, expected, atol=1e-6)
 
@@ -95,7 +95,8 @@ def test_reachability_by_hand():
 
 @pytest.mark.parametrize("size", [2, 5, 9])
 def test_reachability_of_chains_reaches_the_end(size):
-    reach = encodings.reachability(_graph(size, zip(range(size), range(1, size))))  # noqa: B905
+    edges = [(node, node + 1) for node in range(size - 1)]
+    reach = encodings.reachability(_graph(size, edges))
     np.testing.assert_array_equal(reach[0], np.triu(np.ones((size, size), bool), 1))
 
 

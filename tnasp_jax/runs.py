@@ -6,9 +6,12 @@
 Axis letters: S draws (the members of a seed ensemble), B architectures, N node slots.
 """
 
+import contextlib
+import io
 import json
 import os
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -204,6 +207,10 @@ class Checkpoints:
             options=ocp.CheckpointManagerOptions(
                 max_to_keep=2, enable_async_checkpointing=False
             ),
+            item_handlers={
+                "state": ocp.StandardCheckpointHandler(),
+                "about": ocp.JsonCheckpointHandler(),
+            },
         )
 
     def save(self, step: int, state: Any, about: dict[str, Any]) -> None:
@@ -230,21 +237,27 @@ class Checkpoints:
     def restore(self, like: Any) -> Any:
         """The newest state, in the structure and shapes of `like`.
 
+        Args:
+          like: a pytree of arrays, or of `jax.eval_shape`.
+
         Raises:
           ValueError: if the stored state has other shapes.
         """
         step = self._manager.latest_step()
-        plain = _without_keys(like)
-        wanted = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), plain)
-        args = self._ocp.args.Composite(state=self._ocp.args.StandardRestore(wanted))
-        stored = self._manager.restore(step, args=args)["state"]
-        shapes = [jax.tree.map(jnp.shape, tree) for tree in (stored, plain)]
-        if shapes[0] != shapes[1]:
-            raise ValueError(
-                "checkpoint: the stored state has other shapes than this run; "
-                "use the flags of the run that wrote it, or --overwrite"
-            )
-        return _with_keys(stored, like)
+        wanted = jax.eval_shape(_without_keys, like)
+        # Compared first: Orbax may pad, cut, or leave a half-read file behind.
+        there = self._manager.item_metadata(step)["state"]
+        if _shapes(there) == _shapes(wanted):
+            args = self._ocp.args.StandardRestore(wanted)
+            args = self._ocp.args.Composite(state=args)
+            with contextlib.suppress(ValueError):  # The same shapes, other names.
+                return _with_keys(
+                    self._manager.restore(step, args=args)["state"], like
+                )
+        raise ValueError(
+            "checkpoint: the stored state has other shapes than this run; "
+            "use the flags of the run that wrote it, or --overwrite"
+        )
 
     def close(self) -> None:
         """Ends Orbax's threads."""
@@ -296,7 +309,9 @@ def _read_about(path: Path) -> dict[str, Any]:
         about = json.loads(path.read_text())
     except ValueError:
         raise ValueError(f"{path}: not JSON; the file is damaged") from None
-    if isinstance(about, dict) and about.get("format", FORMAT) > FORMAT:
+    if not isinstance(about, dict) or not isinstance(about.get("format"), int):
+        raise ValueError(f"{path}: not a predictor's description")
+    if about["format"] > FORMAT:
         raise ValueError(
             f"{path}: format {about['format']} is newer than this tnasp_jax reads "
             f"({FORMAT}); update tnasp_jax"
@@ -309,11 +324,11 @@ def _read_about(path: Path) -> dict[str, Any]:
 
 def _read_arrays(path: Path) -> dict[str, np.ndarray]:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
             return dict(file)
     except FileNotFoundError:
         raise ValueError(f"{path}: missing; the run folder is incomplete") from None
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile):
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error):
         raise ValueError(f"{path}: not a whole npz; the file is damaged") from None
 
 
@@ -338,6 +353,12 @@ def _check_network(name: str, space: Space, network: Params, home: Path) -> None
                 f"{home / 'params.npz'}: {leaf} has shape {have}, but predictor "
                 f"{name!r} of this tnasp_jax expects {want}"
             )
+
+
+def _shapes(tree: Any) -> list[tuple]:
+    """Shapes and types of the arrays in a tree, in an order of their own."""
+    leaves = [leaf for leaf in jax.tree.leaves(tree) if hasattr(leaf, "shape")]
+    return sorted((tuple(leaf.shape), str(leaf.dtype)) for leaf in leaves)
 
 
 def _is_key(leaf: Any) -> bool:

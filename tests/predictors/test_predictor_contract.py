@@ -152,9 +152,9 @@ def test_every_matrix_product_is_in_float32(entry):
 def test_vmap_is_a_loop_and_a_score_does_not_depend_on_its_batch(entry):
     predictor, params, scores = _ready(entry)
     singles = jax.tree.map(lambda leaf: leaf[:, None], _graphs(entry.space))
-    mapped = jax.vmap(predictor.apply, in_axes=(None, 0))(params, singles)
+    mapped = jax.jit(jax.vmap(predictor.apply, in_axes=(None, 0)))(params, singles)
     _assert_close(mapped[:, 0], scores)
-    looped = [predictor.apply(params, singles[row])[0] for row in range(BATCH)]
+    looped = [_jitted(entry)(params, singles[row])[0] for row in range(BATCH)]
     _assert_close(np.array(looped), scores)
 
 
@@ -168,13 +168,14 @@ def test_padding_of_the_batch_changes_nothing(entry):
 @every_predictor
 @pytest.mark.parametrize("garbage", [-1, 99])
 def test_what_stands_in_dead_slots_changes_nothing(entry, garbage):
-    _, params, scores = _ready(entry)
+    _, params, _ = _ready(entry)
     graphs = _graphs(entry.space)
     dead = ~graphs.mask
     assert dead.any()
     edges = dead[:, :, None] | dead[:, None, :]
     dirty = _edited(graphs, ops=(dead, garbage), adjacency=(edges, True))
-    _assert_close(_jitted(entry)(params, dirty), scores, 0)
+    clean = np.asarray(_jitted(entry)(params, graphs))
+    np.testing.assert_array_equal(_jitted(entry)(params, dirty), clean)
 
 
 @pytest.mark.parametrize(
@@ -195,18 +196,16 @@ def test_relabelling_moves_scores_within_the_stated_tolerance(entry):
 
 
 @every_predictor
-@pytest.mark.parametrize("dropout", [False, True])
-def test_gradients_are_finite_beside_invalid_rows(entry, dropout):
+def test_gradients_are_finite_beside_invalid_rows(entry):
     predictor, params, _ = _ready(entry)
     graphs = _graphs(entry.space)
     graphs = _edited(graphs, mask=(0, False), ops=(1, 99))
 
     def total(params):
-        key = jax.random.key(2) if dropout else None
-        scores = predictor.apply(params, graphs, dropout_key=key)
+        scores = predictor.apply(params, graphs)
         return jnp.sum(jnp.where(jnp.isnan(scores), 0.0, scores) ** 2)
 
-    leaves = jax.tree.leaves(jax.grad(total)(params))
+    leaves = jax.tree.leaves(jax.jit(jax.grad(total))(params))
     assert all(np.isfinite(leaf).all() for leaf in leaves)
     assert any(np.any(leaf != 0) for leaf in leaves)
 
@@ -256,8 +255,9 @@ def test_parameters_survive_a_file_of_plain_arrays(entry):
 
 @every_predictor
 def test_invalid_rows_score_nan_and_leave_the_others_alone(entry):
-    _, params, scores = _ready(entry)
+    _, params, _ = _ready(entry)
     graphs = _graphs(entry.space)
+    clean = np.asarray(_jitted(entry)(params, graphs))
     # The first edge of each graph, turned round; slots that are live.
     edges = np.asarray(graphs_lib.live_adjacency(graphs))
     row, source, target = (int(axis[0]) for axis in np.nonzero(edges))
@@ -271,7 +271,7 @@ def test_invalid_rows_score_nan_and_leave_the_others_alone(entry):
     ):
         actual = np.asarray(_jitted(entry)(params, _edited(graphs, **edit)))
         assert np.isnan(actual[0]), edit
-        _assert_close(actual[1:], scores[1:])
+        np.testing.assert_array_equal(actual[1:], clean[1:])
 
 
 @every_predictor

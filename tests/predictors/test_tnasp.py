@@ -21,11 +21,11 @@ def _cells(space, count, seed=0):
 
 
 def _started(predictor, graphs, seed=1):
-    """Parameters, each a little off its start so that all of them count."""
+    """Parameters drawn so that all of them count, biases and scales too."""
     rng = np.random.default_rng(seed)
-    params = predictor.init(jax.random.key(seed), graphs)
+    shapes = jax.eval_shape(predictor.init, jax.random.key(0), graphs)
     return jax.tree.map(
-        lambda leaf: leaf + 0.1 * rng.normal(size=leaf.shape).astype(np.float32), params
+        lambda leaf: rng.normal(0, 0.2, leaf.shape).astype(np.float32), shapes
     )
 
 
@@ -91,7 +91,7 @@ def test_the_published_network_against_numpy():
     predictor = tnasp(num_ops=5)
     params = _started(predictor, graphs)
     expected = _tnasp_scores(params, graphs, 5, heads=4, masked=True)
-    actual = predictor.apply(params, graphs)
+    actual = jax.jit(predictor.apply)(params, graphs)
     np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-5)
     affine = {"kernel": (80, 512), "bias": (512,)}
     assert _shape(params["encoder"]["expand_2"]) == affine
@@ -113,7 +113,7 @@ def test_variants_against_numpy(masked, position):
     predictor = tnasp(6, config)
     params = _started(predictor, graphs)
     expected = _tnasp_scores(params, graphs, 6, heads=2, masked=masked)
-    actual = predictor.apply(params, graphs)
+    actual = jax.jit(predictor.apply)(params, graphs)
     np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-5)
     assert ("position" in params) == (position == "laplacian")
 
@@ -122,8 +122,9 @@ def test_the_mask_says_something_only_where_slots_are_dead():
     graphs = NASBENCH201.to_graphs([(2, 2, 2, 2, 2, 2), (2, 0, 0, 0, 3, 0)])
     assert graphs.mask.sum(1).tolist() == [8, 4]
     params = _started(tnasp(6, SMALL), graphs)
-    masked = tnasp(6, SMALL).apply(params, graphs)
-    unmasked = tnasp(6, dataclasses.replace(SMALL, masked=False)).apply(params, graphs)
+    unmasked = tnasp(6, dataclasses.replace(SMALL, masked=False))
+    masked = jax.jit(tnasp(6, SMALL).apply)(params, graphs)
+    unmasked = jax.jit(unmasked.apply)(params, graphs)
     np.testing.assert_allclose(masked[0], unmasked[0], atol=1e-6)
     assert abs(masked[1] - unmasked[1]) > 1e-3
 
@@ -134,7 +135,8 @@ def test_edges_count_with_the_position_term_alone(position):
     predictor = tnasp(5, dataclasses.replace(SMALL, position=position))
     params = _started(predictor, graphs)
     bare = graphs.replace(adjacency=np.zeros_like(graphs.adjacency))
-    moved = np.abs(predictor.apply(params, graphs) - predictor.apply(params, bare))
+    apply = jax.jit(predictor.apply)
+    moved = np.abs(apply(params, graphs) - apply(params, bare))
     assert (moved > 1e-4).all() if position == "laplacian" else (moved == 0).all()
 
 
@@ -148,22 +150,22 @@ def test_more_slots_than_the_parameters_are_made_for_are_refused():
 
 
 def test_dropout_keeps_the_expectation():
-    graphs = NASBENCH101.to_graphs(_cells(NASBENCH101, 1))
-    predictor = tnasp(5, dataclasses.replace(SMALL, dropout=0.5))
-    params = predictor.init(jax.random.key(0), graphs)
-    # With all else zero the score is twice dropped out: on the tokens, whose norm makes
-    # them unit size again, and before the last map, where the mean must stay.
-    params["encoder"] = jax.tree.map(np.zeros_like, params["encoder"])
-    last = f"mix_norm_{SMALL.num_layers - 1}"
-    params["encoder"][last]["bias"] = np.ones(SMALL.width, np.float32)
-    params["encoder"]["regressor_in"]["kernel"] = np.full((16, 96), 1 / 16, np.float32)
-    params["encoder"]["regressor_out"]["kernel"] = np.full((96, 1), 1 / 96, np.float32)
-    many = graphs_lib.pad_batch(graphs, 4000)
-    scores = predictor.apply(params, many, dropout_key=jax.random.key(1))
-    np.testing.assert_allclose(predictor.apply(params, graphs), [1], rtol=1e-6)
-    assert np.mean(scores) == pytest.approx(1, abs=0.01)
-    # Of 96 values that are 0 or 2: sd 1 / sqrt(96).
-    assert np.std(scores) == pytest.approx(1 / np.sqrt(96), rel=0.1)
+    rate, cells = 0.3, 4000
+    config = dataclasses.replace(SMALL, num_layers=0, dropout=rate)
+    tokens, mask = np.zeros((cells, 1, 16), np.float32), np.ones((cells, 1), bool)
+    # Every hidden value of the regressor is 1, and the score their mean.
+    params = {
+        "norm": {"scale": np.ones(16), "bias": np.ones(16)},
+        "regressor_in": {"kernel": np.full((16, 96), 1 / 16, np.float32)},
+        "regressor_out": {"kernel": np.full((96, 1), 1 / 96, np.float32)},
+    }
+    scores = TransformerRegressor(config).apply(
+        {"params": params}, tokens, mask, True, rngs={"dropout": jax.random.key(1)}
+    )
+    kept = np.asarray(scores) * 96 * (1 - 77 / 256)  # the rate in steps of 1/256
+    np.testing.assert_allclose(kept, kept.round(), atol=1e-3)
+    assert np.mean(scores) == pytest.approx(1, abs=0.003)
+    assert np.std(scores) == pytest.approx(np.sqrt(rate / (1 - rate) / 96), rel=0.05)
 
 
 def _edge_scores(params, architectures, heads):
@@ -191,7 +193,7 @@ def test_the_edge_form_against_numpy(position):
     predictor = tnasp_edges(dataclasses.replace(SMALL, position=position))
     params = _started(predictor, graphs)
     expected = _edge_scores(params, cells, heads=2)
-    actual = predictor.apply(params, graphs)
+    actual = jax.jit(predictor.apply)(params, graphs)
     np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-5)
     assert params["operation"]["embedding"].shape == (5, 16)
     if position == "laplacian":
@@ -204,7 +206,8 @@ def test_the_edge_form_has_no_mask():
     params = _started(tnasp_edges(SMALL), graphs)
     unmasked = tnasp_edges(dataclasses.replace(SMALL, masked=False))
     np.testing.assert_array_equal(
-        tnasp_edges(SMALL).apply(params, graphs), unmasked.apply(params, graphs)
+        jax.jit(tnasp_edges(SMALL).apply)(params, graphs),
+        jax.jit(unmasked.apply)(params, graphs),
     )
 
 
@@ -212,7 +215,7 @@ def test_the_edge_form_scores_an_edge_without_an_edge_operation_nan():
     graphs = NASBENCH201.to_graphs([(1, 2, 3, 4, 1, 2)] * 3)
     graphs.ops[0, 1], graphs.ops[1, 6] = 0, 5  # input and output
     predictor = tnasp_edges(SMALL)
-    scores = predictor.apply(predictor.init(jax.random.key(0), graphs), graphs)
+    scores = jax.jit(predictor.apply)(_started(predictor, graphs), graphs)
     assert np.isnan(scores).tolist() == [True, True, False]
 
 
@@ -231,8 +234,16 @@ def test_the_regressor_serves_other_predictors():
     tokens = rng.normal(size=(3, 5, 16)).astype(np.float32)
     mask = np.array([[1, 1, 1, 1, 1], [1, 0, 1, 0, 1], [0, 0, 1, 0, 0]], bool)
     network = TransformerRegressor(SMALL)
-    params = network.init(jax.random.key(0), tokens, mask, False)["params"]
-    actual = network.apply({"params": params}, tokens, mask, False)
+    shapes = jax.eval_shape(
+        lambda key: network.init(key, tokens, mask, False), jax.random.key(0)
+    )
+    params = jax.tree.map(
+        lambda leaf: rng.normal(0, 0.2, leaf.shape).astype(np.float32), shapes["params"]
+    )
+    apply = jax.jit(
+        lambda params: network.apply({"params": params}, tokens, mask, False)
+    )
+    actual = apply(params)
     exact = jax.tree.map(lambda leaf: np.asarray(leaf, float), params)
     expected = [
         _regressor(x.astype(float), exact, live.astype(float), 2)

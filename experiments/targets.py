@@ -1,0 +1,49 @@
+"""Which accuracies a benchmark table holds, and how far they agree.
+
+python -m experiments.targets [nb101] [nb201] [nb201digits]
+
+Prints a markdown table for each: every label, its split, repeats, epochs and unit, the
+cells where it was measured, and Kendall's tau-b between it and the training label.
+"""
+
+from absl import flags
+
+from experiments import command
+from tnasp_jax import benchmarks
+from tnasp_jax.benchmarks import Table
+
+
+def define(values: flags.FlagValues) -> None:
+    flags.DEFINE_string(
+        "data_dir", None, "official data; default: $TNASP_DATA", flag_values=values
+    )
+    flags.DEFINE_bool("debug", False, "traceback of an error", flag_values=values)
+
+
+def main(values: flags.FlagValues, names: list[str]) -> None:
+    folder = command.data_dir(values)
+    tables = [benchmarks.load(name, folder) for name in names or benchmarks.NAMES]
+    print("\n".join(document(table) for table in tables), end="")
+
+
+def document(table: Table) -> str:
+    """The labels of one table as markdown, the training label first."""
+    uses = {table.train_target: "trained on"}
+    uses |= dict.fromkeys(table.eval_targets, "ranked by")
+    order = [*uses, *sorted(table.labels.keys() - uses.keys())]
+    lines = [
+        f"| target | what it is | used | cells | tau with {table.train_target} |",
+        "| --- | --- | --- | ---: | ---: |",
+    ]
+    for target in order:
+        agreement = benchmarks.ceiling(table, table.train_target, target)
+        cells = len(table.candidates(target))
+        lines.append(
+            f"| `{target}` | {table.describe[target]} | {uses.get(target, '-')} "
+            f"| {cells:,} | {agreement:.3f} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    command.run(main, define, words="TABLE ...")

@@ -1,0 +1,200 @@
+"""The published tables, ours beside them, and the blocks of the documents."""
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from experiments import blocks, published, tables, targets
+from experiments.command import UserError
+from experiments.published import Column
+from tnasp_jax import benchmarks
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def write(folder, name, tau, **changes):
+    """A made-up results/NAME.json; changes replace its fields."""
+    table, predictor, n_train = changes.pop("cell")
+    train, *test = {
+        "nb101": ("val_acc", "test_acc"),
+        "nb201": ("c10v_val", "c10_test", "c10v_test"),
+        "nb201digits": ("digits_val", "digits_test"),
+    }[table]
+    value = {"per_seed": [tau] * 10, "mean": tau, "std": 0.0123}
+    summary = {
+        "name": name,
+        "table": table,
+        "predictor": predictor,
+        "self_evolution": "off",
+        "se_rounds": 0,
+        "train_target": train,
+        "eval_target": test[0],
+        "targets": {target: f"what {target} is" for target in (train, *test)},
+        "n_train": n_train,
+        "n_test": 15_625,
+        "seeds": list(range(10)),
+        "kendall_tau": value,
+        "kendall_tau_by_target": {
+            target: value | {"mean": tau + at / 100} for at, target in enumerate(test)
+        },
+        "kendall_tau_heldout": value | {"mean": tau - 0.05},
+        "ceiling_by_target": dict.fromkeys(test, 0.89412),
+    }
+    (folder / f"{name}.json").write_text(json.dumps(summary | changes))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    evolved = {"self_evolution": "minimax", "se_rounds": 6}
+    write(tmp_path, "nb101_tnasp_100", 0.61, cell=("nb101", "tnasp", 100))
+    cell = ("nb101", "tnasp", 424)
+    write(tmp_path, "nb101_tnasp_424_test100", 0.71, cell=cell, n_test=100)
+    cell = ("nb101", "tnasp", 100)
+    write(tmp_path, "nb101_tnasp_se_100", 0.62, cell=cell, **evolved)
+    control = {"self_evolution": "control", "se_rounds": 6}
+    write(tmp_path, "nb101_tnasp_control_100", 0.615, cell=cell, **control)
+    cell = ("nb101", "tnasp_unmasked", 50)
+    write(tmp_path, "nb101_tnasp_unmasked_50", 0.5, cell=cell, seeds=[0, 1])
+    write(tmp_path, "nb201_tnasp_78", 0.6, cell=("nb201", "tnasp", 78))
+    cell = ("nb201", "tnasp_edges", 78)
+    write(tmp_path, "nb201_tnasp_edges_78", 0.54, cell=cell)
+    cell = ("nb201digits", "tnasp", 78)
+    write(tmp_path, "nb201digits_tnasp_78", 0.4, cell=cell)
+    return tmp_path
+
+
+def rows(text):
+    """Label -> cells of the first row with that label in a markdown document."""
+    found = {}
+    for line in text.splitlines():
+        if line.startswith("|"):
+            label, *cells = (cell.strip() for cell in line.strip("|").split("|"))
+            found.setdefault(label.replace("&nbsp;", ""), cells)
+    return found
+
+
+def test_published_numbers():
+    names = [(t.table, row.method) for t in published.TABLES for row in t.rows]
+    assert len(names) == len(set(names)) == 27
+    for table in published.TABLES:
+        for row in table.rows:
+            assert row.source and row.values.keys() <= set(table.columns)
+            assert all(-1 < value < 1 for value in row.values.values())
+            assert row.method.endswith("+ SE") == row.evolution
+    tnasp = {row.method: row for row in published.NB101.rows}["TNASP"]
+    assert list(tnasp.values.values()) == [0.600, 0.669, 0.752, 0.705, 0.820]
+    assert tnasp.values[Column("nb101", 424, 100)] == 0.752
+
+
+def test_markdown_has_ours_under_the_paper(folder):
+    text = tables.document(folder, "markdown")
+    found = rows(text)
+    assert found["method"][:5] == ["100", "172", "424, 100 cells", "424", "4236"]
+    assert found["TNASP"][:2] == ["0.600", "0.669"]
+    assert found["ours: tnasp"][:6] == [
+        *("0.610 (0.012)", "-", "0.710 (0.012)", "-", "-", "-"),
+    ]
+    assert found["ours: SE, tnasp, T = 6"][0] == "0.620 (0.012)"
+    assert found["ours: control without scores, tnasp, T = 6"][0] == "0.615 (0.012)"
+    assert found["ours: tnasp_unmasked"][5] == "0.500 (0.012, 2 draws)"
+    assert found["ours: tnasp_edges, edges as tokens"][0] == "0.540 (0.012)"
+    labels = list(found)
+    assert labels.index("ours: tnasp") == labels.index("TNASP") + 1
+    evolved = labels.index(f"*{tables.EVOLVED}*")
+    assert labels.index("ours: tnasp_unmasked") < evolved
+    assert labels.index("ours: SE, tnasp, T = 6") == labels.index("TNASP + SE") + 1
+    assert "trained on c10v_val: what c10v_val is" in text
+    assert "agreement of the two labels: tau 0.894" in text
+
+
+def test_text_has_further_blocks(folder):
+    text = tables.document(folder, "text")
+    titles = [line for line in text.splitlines() if line[:5] in ("Table", "The s")]
+    assert [title[:12] for title in titles[:2]] == ["Table 1: Ken", "The same, he"]
+    second = text.index("The same, ranked by c10v_test")
+    assert "0.610 (0.012)" in text[second : text.index("held out", second)]
+    assert "0.550 (0.012)" in text[text.index("held out") :]
+    assert "trained on digits" in text
+    assert max(map(len, text.splitlines())) < 250
+
+
+def test_csv_has_one_record_a_value(folder):
+    text = tables.document(folder, "csv")
+    records = list(csv.DictReader(io.StringIO(text)))
+    ours = [r for r in records if r["method"].startswith("ours: tnasp_edges")]
+    assert ours[0]["source"] == "results/nb201_tnasp_edges_*.json"
+    assert [ours[0][name] for name in ("n_train", "n_test", "mean", "draws")] == [
+        *("78", "all", "0.54", "10"),
+    ]
+    assert ours[1]["mean"] == "-"
+    paper = [r for r in records if r["method"] == "CTNAS"]
+    assert [r["mean"] for r in paper] == ["-", "-", "0.751", "-", "-", "-"]
+
+
+def test_short_is_one_table(folder):
+    found = rows(tables.document(folder, "markdown", short=True))
+    assert "CTNAS" not in found
+    assert len(found["method"]) == 10
+    assert found["ours: tnasp, operations as nodes"][::5] == [
+        *("0.610 (0.012)", "0.600 (0.012)"),
+    ]
+
+
+def test_without_results_the_papers_stand_alone(tmp_path):
+    for form in tables.FORMATS:
+        text = tables.document(tmp_path, form)
+        assert "ours:" not in text.replace("- ours: mean", "").replace(
+            "  ours: mean", ""
+        )
+        assert "TNASP" in text and "held out" not in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"name": "nb101_tnasp_172"}, "holds the result of cell nb101_tnasp_172"),
+        ({"train_target": "test_acc"}, "trained on test_acc, but .* on val_acc"),
+    ],
+)
+def test_wrong_results(tmp_path, changes, message):
+    cell = ("nb101", "tnasp", 100)
+    write(tmp_path, "nb101_tnasp_100", 0.6, cell=cell)
+    path = tmp_path / "nb101_tnasp_100.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    with pytest.raises(UserError, match=message):
+        tables.document(tmp_path, "text")
+
+
+def test_missing_and_damaged_results(tmp_path):
+    with pytest.raises(UserError, match="no such folder"):
+        tables.document(tmp_path / "nowhere", "text")
+    (tmp_path / "nb101_tnasp_100.json").write_text("{")
+    with pytest.raises(UserError, match="cannot be read as JSON"):
+        tables.document(tmp_path, "text")
+
+
+def test_the_readme_shows_the_results():
+    made = tables.document(ROOT / "results", "markdown", short=True)
+    assert blocks.marked((ROOT / "README.md").read_text(), "tables") == made, (
+        "README.md differs from results/; run python -m experiments.blocks tables"
+    )
+
+
+@pytest.mark.parametrize("name", benchmarks.NAMES)
+def test_the_targets_are_documented(name, request):
+    folder = None if name == "nb201digits" else request.getfixturevalue("data_dir")
+    made = targets.document(benchmarks.load(name, folder))
+    text = (ROOT / "docs" / "which_accuracy.md").read_text()
+    assert blocks.marked(text, name) == made, (
+        f"docs differ from the table; run python -m experiments.blocks {name}"
+    )
+
+
+def test_blocks():
+    text = "a\n<!-- one -->\nold\n<!-- /one -->\nb\n"
+    assert blocks.marked(text, "one") == "old\n"
+    assert blocks.marked(text, "two") is None
+    assert blocks.filled(text, "one", "new \\1\n") == text.replace("old", "new \\1")

@@ -1,0 +1,106 @@
+"""The directions of the imports, and what may not stand in a source file."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = sorted((ROOT / "tnasp_jax").rglob("*.py"))
+COMMANDS = sorted((ROOT / "experiments").rglob("*.py"))
+SOURCES = [*PACKAGE, *COMMANDS, *sorted((ROOT / "perf").rglob("*.py"))]
+
+# What a room may import from the package, beside itself.
+GRAPHS = {"graphs"}
+SPACES = GRAPHS | {"spaces"}
+NETWORKS = SPACES | {"encodings", "predictors"}
+TRAINING = NETWORKS | {"losses", "training"}
+ROOMS = {
+    "graphs": set(),
+    "metrics": set(),
+    "losses": set(),
+    "spaces": GRAPHS,
+    "encodings": GRAPHS,
+    "predictors": SPACES | {"encodings"},
+    "training": TRAINING,
+    "evaluation": TRAINING,
+    # The leaves, which no other room imports.
+    "benchmarks": SPACES | {"metrics"},
+    "plotting": set(),
+    "runs": TRAINING | {"evaluation"},
+}
+LEAVES = {"benchmarks", "plotting", "runs"}
+
+
+def imported(path: Path) -> set[str]:
+    """Dotted names that a file imports, wherever in it; `from a import b` is a.b."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def called(path: Path) -> set[str]:
+    tree = ast.parse(path.read_text())
+    calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+    return {call.func.id for call in calls if isinstance(call.func, ast.Name)}
+
+
+def room(path: Path) -> str:
+    return path.relative_to(ROOT / "tnasp_jax").parts[0].removesuffix(".py")
+
+
+def starts(names: set[str], *packages: str) -> list[str]:
+    return sorted(n for n in names if n.split(".")[0] in packages)
+
+
+def named(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("path", PACKAGE, ids=named)
+def test_rooms_import_in_one_direction(path):
+    home = room(path)
+    if home == "__init__":
+        return
+    assert home in ROOMS, f"{home}: say in tests/test_imports.py what it may import"
+    own = starts(imported(path), "tnasp_jax")
+    rooms = {name.split(".")[1] for name in own}
+    assert rooms <= ROOMS[home] | {home}
+
+
+def test_the_core_knows_no_leaf():
+    assert not any(allowed & LEAVES for allowed in ROOMS.values())
+    assert {room(path) for path in PACKAGE} - {"__init__"} <= set(ROOMS)
+
+
+@pytest.mark.parametrize("path", PACKAGE, ids=named)
+def test_the_package_reads_no_flags_and_prints_nothing(path):
+    outside = {"absl", "argparse", "experiments", "perf", "tests"}
+    assert starts(imported(path), *outside) == []
+    assert "print" not in called(path)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=named)
+def test_what_stands_in_no_source(path):
+    names, text = imported(path), path.read_text()
+    assert not [n for n in names if n.startswith(("jax._src", "jaxlib"))]
+    assert "allow_pickle=True" not in text and "import pickle" not in text
+    assert "../shared" not in text and "/work/" not in text
+    if path.name != "runs.py":
+        assert starts(names, "orbax") == []
+    if path.name not in ("plotting.py",):
+        assert starts(names, "matplotlib") == []
+
+
+def test_only_conftest_knows_where_the_tables_lie():
+    others = [
+        path
+        for path in sorted((ROOT / "tests").rglob("*.py"))
+        if path not in (ROOT / "tests" / "conftest.py", Path(__file__))
+    ]
+    assert [p for p in others if "../shared" in p.read_text()] == []

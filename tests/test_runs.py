@@ -1,0 +1,386 @@
+"""Run folders: what is saved is what is loaded, and what is wrong is said."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from tnasp_jax import runs
+from tnasp_jax.predictors import PREDICTORS, Predictor, TnaspConfig, tnasp
+from tnasp_jax.spaces import get_space
+from tnasp_jax.training.labels import fit_scale
+
+SPACE = get_space("nasbench201")
+SMALL = TnaspConfig(
+    num_layers=1, width=16, num_heads=2, head_width=4, hidden=16, regressor_hidden=8
+)
+WIDER = TnaspConfig(
+    num_layers=1, width=24, num_heads=2, head_width=4, hidden=16, regressor_hidden=8
+)
+DRAWS = 3
+
+
+@pytest.fixture(scope="module")
+def traces():
+    """Registers the predictor "small"; counts the traces of its apply."""
+    count = []
+
+    def small(space):
+        network = tnasp(len(space.ops), SMALL)
+
+        def apply(params, graphs, **options):
+            count.append(len(graphs))
+            return network.apply(params, graphs, **options)
+
+        return Predictor(network.init, apply)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(PREDICTORS, "small", small)
+        yield count
+
+
+@pytest.fixture(scope="module")
+def texts():
+    return [SPACE.format(a) for a in SPACE.sample(jax.random.key(7), 100)]
+
+
+@pytest.fixture(scope="module")
+def graphs(texts):
+    return SPACE.to_graphs([SPACE.parse(text) for text in texts])
+
+
+@pytest.fixture(scope="module")
+def run(traces, graphs):
+    predictor = PREDICTORS["small"](SPACE)
+    keys = jax.random.split(jax.random.key(0), DRAWS)
+    network = jax.vmap(lambda key: predictor.init(key, graphs))(keys)
+    labels = jax.random.uniform(jax.random.key(1), (DRAWS, 12), minval=0.6, maxval=0.9)
+    scale = jax.vmap(lambda accuracies: fit_scale(accuracies, "rank"))(labels)
+    return runs.Run(
+        space=SPACE,
+        predictor_name="small",
+        params={"network": network, "scale": scale},
+        target="c10_val",
+        description="validation accuracy of something",
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(run, tmp_path_factory):
+    path = tmp_path_factory.mktemp("runs") / "saved"
+    runs.save(run, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def loaded(folder):
+    return runs.load(folder)
+
+
+@pytest.fixture
+def copy(folder, tmp_path):
+    """A copy of the saved run, to be damaged."""
+    home = tmp_path / "copy" / "predictor"
+    home.mkdir(parents=True)
+    for name in ("params.npz", "predictor.json"):
+        home.joinpath(name).write_bytes((folder / "predictor" / name).read_bytes())
+    return home.parent
+
+
+# Saving, loading, predicting.
+
+
+def test_a_loaded_run_is_the_saved_run(run, loaded):
+    assert loaded.space is run.space
+    assert loaded.predictor_name == "small"
+    assert (loaded.target, loaded.description) == (run.target, run.description)
+    assert loaded.draws == DRAWS
+    jax.tree.map(np.testing.assert_array_equal, loaded.params, run.params)
+
+
+def test_arrays_on_disk_need_no_pickle(folder):
+    with np.load(folder / "predictor" / "params.npz", allow_pickle=False) as file:
+        assert {file[name].dtype.kind for name in file} == {"f"}
+
+
+def test_saving_leaves_no_other_file(folder):
+    names = sorted(p.name for p in folder.rglob("*") if p.is_file())
+    assert names == ["params.npz", "predictor.json"]
+
+
+def test_predict_is_apply_and_scale(loaded, texts, graphs):
+    predictor = PREDICTORS["small"](SPACE)
+    members = []
+    for draw in range(DRAWS):
+        network, scale = jax.tree.map(
+            lambda leaf, at=draw: leaf[at],
+            (loaded.params["network"], loaded.params["scale"]),
+        )
+        members.append(scale.to_accuracy(jax.jit(predictor.apply)(network, graphs)))
+    members = np.stack(members)
+    mean, std = loaded.predict(texts, return_std=True)
+    np.testing.assert_allclose(mean, members.mean(0), rtol=1e-5)
+    np.testing.assert_allclose(std, members.std(0, ddof=1), rtol=1e-3, atol=1e-6)
+    pure = jax.jit(loaded.predict_fn)(loaded.params, graphs)
+    np.testing.assert_allclose(mean, pure, rtol=1e-5)
+    assert mean.dtype == std.dtype == np.float32
+    assert len(np.unique(mean)) > 50
+
+
+def test_sizes_in_a_row_compile_few_programs_and_change_no_score(folder, texts, traces):
+    fresh = runs.load(folder)
+    traces.clear()
+    by_size = {n: fresh.predict(texts[:n]) for n in (1, 2, 3, 17, 100, 2, 99)}
+    assert traces == [8, 32, 128]
+    for n, scores in by_size.items():
+        assert scores.shape == (n,)
+        np.testing.assert_allclose(scores, by_size[100][:n], rtol=1e-5)
+    np.testing.assert_array_equal(by_size[2], by_size[3][:2])
+
+
+def test_one_member_has_no_deviation(run, texts):
+    single = runs.Run(
+        space=SPACE,
+        predictor_name="small",
+        params=jax.tree.map(lambda leaf: leaf[:1], run.params),
+        target="c10_val",
+        description="",
+    )
+    _, std = single.predict(texts[:2], return_std=True)
+    np.testing.assert_array_equal(std, [0, 0])
+
+
+def test_no_architectures_are_no_scores(loaded):
+    assert loaded.predict([]).shape == (0,)
+    mean, std = loaded.predict([], return_std=True)
+    assert mean.shape == std.shape == (0,)
+
+
+def test_one_text_is_no_list(loaded, texts):
+    with pytest.raises(ValueError, match="expected a list of architectures"):
+        loaded.predict(texts[0])
+
+
+def test_a_bad_text_names_its_place(loaded, texts):
+    with pytest.raises(ValueError, match="^architecture 2: ") as caught:
+        loaded.predict([*texts[:2], "|conv~0|", texts[3]])
+    assert "\n" not in str(caught.value)
+
+
+def test_predict_fn_in_a_loop_of_ones_own(loaded, graphs):
+    batches = jax.tree.map(lambda leaf: leaf[:12].reshape(3, 4, *leaf.shape[1:]), graphs)
+
+    @jax.jit
+    def best(params, batches):
+        def step(carry, batch):
+            scores = loaded.predict_fn(params, batch)
+            return jnp.maximum(carry, jnp.max(scores)), scores
+
+        return jax.lax.scan(step, jnp.float32(-1), batches)
+
+    top, scores = best(loaded.params, batches)
+    np.testing.assert_allclose(
+        scores.reshape(-1),
+        loaded.predict_fn(loaded.params, graphs[np.arange(12)]),
+        rtol=1e-5,
+    )
+    assert float(top) == float(scores.max())
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_gradients_by_the_parameters_are_finite(loaded, graphs, ties):
+    params = loaded.params
+    if ties:  # Equal training labels make equal knots.
+        labels = jnp.tile(jnp.float32([0.1, 0.1, 0.7, 0.7, 0.7, 0.9]), (DRAWS, 1))
+        params = {**params, "scale": jax.vmap(lambda y: fit_scale(y, "rank"))(labels)}
+    few = graphs[np.arange(4)]
+    grads = jax.jit(jax.grad(lambda p: jnp.sum(loaded.predict_fn(p, few))))(params)
+    leaves = jax.tree.leaves(grads)
+    assert all(np.isfinite(leaf).all() for leaf in leaves)
+    assert any(np.any(leaf != 0) for leaf in leaves)
+
+
+def test_a_row_that_is_no_graph_is_nan(loaded, graphs):
+    few = graphs[np.arange(3)]
+    broken = few.replace(ops=np.where([[False], [True], [False]], 99, few.ops))
+    scores = np.asarray(loaded.predict_fn(loaded.params, broken))
+    np.testing.assert_array_equal(np.isnan(scores), [False, True, False])
+
+
+# What is wrong with a folder.
+
+
+def edit(folder, **changes):
+    path = folder / "predictor" / "predictor.json"
+    about = json.loads(path.read_text())
+    path.write_text(json.dumps(about | changes))
+
+
+def missing_folder(copy):
+    return copy / "nowhere"
+
+
+def empty_folder(copy):
+    (copy / "empty").mkdir()
+    return copy / "empty"
+
+
+def unfinished(copy):
+    (copy / "cut").mkdir()
+    (copy / "cut" / "config.json").write_text("{}")
+    return copy / "cut"
+
+
+def truncated(copy):
+    path = copy / "predictor" / "params.npz"
+    path.write_bytes(path.read_bytes()[:-200])
+    return copy
+
+
+def no_parameters(copy):
+    (copy / "predictor" / "params.npz").unlink()
+    return copy
+
+
+def newer(copy):
+    edit(copy, format=runs.FORMAT + 1)
+    return copy
+
+
+def damaged_json(copy):
+    path = copy / "predictor" / "predictor.json"
+    path.write_text(path.read_text()[:-20])
+    return copy
+
+
+def other_json(copy):
+    (copy / "predictor" / "predictor.json").write_text("5\n")
+    return copy
+
+
+def bad_format(copy):
+    edit(copy, format="1")
+    return copy
+
+
+def other_arrays(copy):
+    edit(copy, shapes={"network/x": [1]})
+    return copy
+
+
+def unknown_predictor(copy):
+    edit(copy, predictor="smal")
+    return copy
+
+
+def unknown_space(copy):
+    edit(copy, space="nasbench102")
+    return copy
+
+
+MISTAKES = {
+    missing_folder: "no such folder",
+    empty_folder: "holds no run",
+    unfinished: "not finished; repeat its command with --resume",
+    truncated: "params.npz: not a whole npz",
+    no_parameters: "params.npz: missing",
+    newer: "format 2 is newer",
+    damaged_json: "predictor.json: not JSON",
+    other_json: "predictor.json: not a predictor's description",
+    bad_format: "predictor.json: not a predictor's description",
+    other_arrays: "come from different runs",
+    unknown_predictor: "did you mean 'small'",
+    unknown_space: "nasbench102",
+}
+
+
+@pytest.mark.parametrize("damage", MISTAKES, ids=lambda damage: damage.__name__)
+def test_a_mistake_is_one_line(copy, traces, damage):
+    with pytest.raises(ValueError, match=MISTAKES[damage]) as caught:
+        runs.load(damage(copy))
+    assert "\n" not in str(caught.value)
+
+
+def test_mistakes_differ():
+    assert len(set(MISTAKES.values())) == len(MISTAKES) - 1
+
+
+def test_another_width_is_refused(folder, traces, monkeypatch):
+    monkeypatch.setitem(
+        PREDICTORS, "small", lambda space: tnasp(len(space.ops), WIDER)
+    )
+    with pytest.raises(ValueError, match=r"has shape .*16.* expects .*24") as caught:
+        runs.load(folder)
+    assert "\n" not in str(caught.value)
+
+
+# Checkpoints.
+
+
+def state(value, shape=(2, 3)):
+    return {"weights": jnp.full(shape, value), "key": jax.random.key(5)}
+
+
+def test_checkpoints_restore_the_newest_and_are_silent(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    checkpoints = runs.Checkpoints("relative")
+    assert checkpoints.about() is None
+    checkpoints.save(1, state(1.0), {"done": 1, "lines": []})
+    checkpoints.save(2, state(2.0), {"done": 2, "lines": [{"loss": 0.25}]})
+    checkpoints.save(2, state(3.0), {"done": 3, "lines": []})
+    checkpoints.close()
+    again = runs.Checkpoints("relative")
+    assert again.about() == {"done": 3, "lines": []}
+    stored = again.restore(jax.eval_shape(lambda: state(0.0)))
+    again.close()
+    np.testing.assert_array_equal(stored["weights"], np.full((2, 3), 3.0))
+    assert jnp.issubdtype(stored["key"].dtype, jax.dtypes.prng_key)
+    np.testing.assert_array_equal(
+        jax.random.bits(stored["key"]), jax.random.bits(jax.random.key(5))
+    )
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    "like",
+    [
+        lambda: state(0.0, (2, 4)),
+        lambda: state(0.0) | {"more": jnp.zeros(2)},
+        lambda: {"key": jax.random.key(0)},
+        lambda: {"other": jnp.zeros((2, 3)), "key": jax.random.key(0)},
+    ],
+)
+def test_a_state_of_other_shapes_is_refused(tmp_path, like):
+    checkpoints = runs.Checkpoints(tmp_path)
+    checkpoints.save(1, state(1.0), {})
+    with pytest.raises(ValueError, match="other shapes than this run") as caught:
+        checkpoints.restore(like())
+    checkpoints.close()
+    assert "\n" not in str(caught.value)
+
+
+# Importing.
+
+
+def test_import_is_quick_quiet_and_light():
+    program = (
+        "import sys, time; began = time.monotonic(); import tnasp_jax\n"
+        "heavy = {'orbax', 'matplotlib', 'h5py', 'sklearn'}\n"
+        "print(time.monotonic() - began, *sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program],
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[1],
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    seconds, *heavy = done.stdout.split()
+    assert heavy == []
+    assert float(seconds) < 6  # 3 s is the aim; twice that on a busy machine.

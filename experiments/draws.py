@@ -4,7 +4,6 @@ import dataclasses
 import functools
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from experiments.cell import Cell
@@ -34,7 +33,7 @@ class Draws:
 
 def draw_data(cell: Cell, table: Table) -> Draws:
     """Splits the table and fits the label units, once a seed."""
-    keys = [jax.random.key(seed) for seed in cell.seeds]
+    keys = jax.vmap(jax.random.key)(np.array(cell.seeds, np.uint32))
     splits = [
         benchmarks.draw_split(
             table,
@@ -60,7 +59,7 @@ def draw_data(cell: Cell, table: Table) -> Draws:
     to_units = jax.vmap(labels.LabelScale.to_units)
     return Draws(
         splits=splits,
-        keys=jnp.stack([jax.random.fold_in(key, 1) for key in keys]),
+        keys=jax.vmap(jax.random.fold_in, (0, None))(keys, 1),
         train=table.graphs[train_rows],
         train_units=to_units(scale, accuracy[train_rows]),
         validation=table.graphs[val_rows],

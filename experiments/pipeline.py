@@ -19,6 +19,15 @@ from tnasp_jax import evaluation, runs
 from tnasp_jax.benchmarks import Table
 from tnasp_jax.predictors import Predictor, get_predictor
 
+# config.json, which marks a folder as a run, goes last when a run is removed.
+RUN_FILES = (
+    "results.json",
+    "predictions.npz",
+    "metrics.jsonl",
+    "flags.txt",
+    "config.json",
+)
+
 
 def run_cell(
     cell: Cell,
@@ -54,8 +63,8 @@ def run_cell(
     """
     began = time.monotonic()
     predictor = get_predictor(cell.predictor, table.space)
+    trained = _trained(from_run, cell, table) if from_run else None
     draws = draw_data(cell, table)
-    trained = _trained(from_run, cell) if from_run else None
     finished = open_workdir(workdir, cell, flags_text, resume, overwrite)
     if finished is not None:
         return finished
@@ -101,7 +110,7 @@ def open_workdir(
             f"--workdir={workdir}: holds files but no run; name a new folder"
         )
     if occupied and overwrite:
-        shutil.rmtree(workdir)
+        _remove_run(workdir)
     elif occupied and not resume:
         raise UserError(
             f"--workdir={workdir}: holds a run; add --resume to go on with it, "
@@ -144,7 +153,15 @@ def score_draws(
     return (np.stack(rows) if whole is None else rows[0]), np.stack(scores)
 
 
-def _trained(from_run: Path, cell: Cell) -> Any:
+def _remove_run(workdir: Path) -> None:
+    """Removes a run's own files; whatever else the folder holds is the user's."""
+    for name in ("checkpoints", "predictor"):
+        shutil.rmtree(workdir / name, ignore_errors=True)
+    for name in RUN_FILES:
+        (workdir / name).unlink(missing_ok=True)
+
+
+def _trained(from_run: Path, cell: Cell, table: Table) -> Any:
     config = from_run / "config.json"
     if not config.is_file():
         raise UserError(f"--from_run={from_run}: holds no run")
@@ -153,6 +170,11 @@ def _trained(from_run: Path, cell: Cell) -> Any:
     _check_same({k: there.get(k) for k in wanted}, wanted, from_run)
     if there["self_evolution"] != "off":
         raise UserError(f"--from_run={from_run}: a run with self-evolution itself")
+    done = from_run / "results.json"
+    if done.exists() and results.read_json(done)["data_sha256"] != table.sha256:
+        raise UserError(
+            f"--from_run={from_run}: trained on another version of the data"
+        )
     return runs.load(from_run).params["network"]
 
 

@@ -49,8 +49,8 @@ class Published(NamedTuple):
     title: str
     train_target: str
     columns: tuple[Column, ...]
-    rows: tuple[Row, ...] = ()
-    words: dict[str, str] = {}
+    rows: tuple[Row, ...]
+    words: dict[str, str]
 
 
 NB101_COLUMNS = (
@@ -162,6 +162,7 @@ NB101 = Published(
             evolution=True,
         ),
     ),
+    words={},
 )
 
 NB201 = Published(
@@ -221,6 +222,7 @@ DIGITS = Published(
     title="Kendall tau-b on the cells of NAS-Bench-201 trained on digits (ours alone)",
     train_target="digits_val",
     columns=DIGITS_COLUMNS,
+    rows=(),
     words=NB201.words,
 )
 

@@ -100,7 +100,7 @@ def save_predictions(
         "scores": scores.astype(np.float32),
         "train_index": np.stack([s.train_index for s in draws.splits]),
         "val_index": np.stack([s.val_index for s in draws.splits]),
-        "seeds": np.array(cell.seeds, np.int32),
+        "seeds": np.array(cell.seeds, np.int64),
     }
     if proxies is not None:
         to_accuracy = jax.vmap(lambda scale, units: scale.to_accuracy(units))

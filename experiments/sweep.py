@@ -142,6 +142,8 @@ def _prepare(
     if key not in tables:
         tables[key] = table_command.load_table(flag_values, named.official)
     cell = table_command.cell_of(flag_values, tables[key])
+    if cell.name != named.name:
+        raise UserError(f"{named.name}: write {cell.name}")
     return cell, tables[key], command.resolved(flag_values)
 
 

@@ -23,6 +23,7 @@ def main(values: flags.FlagValues, official: str) -> int:
     """
     if not values.workdir:
         raise UserError("--workdir is missing; name the folder for the run")
+    command.check_shared(values)
     devices.use_all_cores()
     table = load_table(values, official)
     cell = cell_of(values, table)
@@ -57,7 +58,6 @@ def load_table(values: flags.FlagValues, official: str) -> Table:
 
 def cell_of(values: flags.FlagValues, table: Table) -> Cell:
     """The cell that the flags describe; ValueError names a flag that does not fit."""
-    command.check_shared(values)
     train_target = values.train_target or table.train_target
     eval_targets = tuple(values.eval_target or table.eval_targets)
     for target in (train_target, *eval_targets):

@@ -8,6 +8,7 @@ the one table of the README: the methods that this library has. Missing cells ar
 
 import csv
 import io
+import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -236,7 +237,7 @@ def _our_lines(
             about.append(f"T = {' or '.join(map(str, rounds))}")
         prefix = tables[0].table if len(tables) == 1 else "TABLE"
         source = f"results/{prefix}_{stem}_*.json"
-        values = [s and _value(measure(s), len(s["seeds"])) for s in summaries]
+        values = [_value(s, measure) for s in summaries]
         lines.append(Line(", ".join(about), source, True, values))
     return lines
 
@@ -246,8 +247,11 @@ def _name(stem: str, column: Column) -> str:
     return f"{column.table}_{stem}_{column.n_train}{test}"
 
 
-def _value(tau: dict[str, Any] | None, draws: int) -> Value | None:
-    return None if tau is None else Value(tau["mean"], tau["std"], draws)
+def _value(summary: dict[str, Any] | None, measure: Measure) -> Value | None:
+    tau = measure(summary) if summary else None
+    if summary is None or tau is None:
+        return None
+    return Value(tau["mean"], tau["std"], len(summary["seeds"]))
 
 
 def _notes(found: Results, target: str | None) -> list[str]:
@@ -317,7 +321,10 @@ def _text(block: Block, sources: bool) -> str:
     grid = _grid(block, sources, "  ")
     full = [row for row in grid if len(row) > 1]
     widths = [max(len(row[at]) for row in full) for at in range(len(full[0]))]
-    lines = [block.title] * bool(block.title) + [f"  {note}" for note in block.notes]
+    lines = [block.title] * bool(block.title)
+    for note in block.notes:
+        first, rest = "  ", " " * 4
+        lines += textwrap.wrap(note, 96, initial_indent=first, subsequent_indent=rest)
     lines.append("")
     for row in grid:
         cells = [c.ljust(w) for c, w in zip(row, widths, strict=False)]

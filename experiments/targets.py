@@ -30,7 +30,7 @@ def document(table: Table) -> str:
     """The labels of one table as markdown, the training label first."""
     uses = {table.train_target: "trained on"}
     uses |= dict.fromkeys(table.eval_targets, "ranked by")
-    order = [*uses, *sorted(table.labels.keys() - uses.keys())]
+    order = [*uses, *(target for target in table.labels if target not in uses)]
     lines = [
         f"| target | what it is | used | cells | tau with {table.train_target} |",
         "| --- | --- | --- | ---: | ---: |",

@@ -23,22 +23,24 @@ from tnasp_jax.training.draws import over_draws
 SEGMENTS = 10
 CHECKPOINT_SECONDS = 30.0
 
+_error = jax.jit(lambda submissions, labels: jnp.mean((submissions - labels) ** 2, 1))
+_tau = jax.jit(jax.vmap(metrics.kendall_tau))
+_add_constraint = jax.jit(jax.vmap(self_evolution.add_constraint))
+
 
 class Server:
     """The competition server of self-evolution: tells a submission's error, no more."""
 
     def __init__(self, val_units: jax.Array):
         self._labels = val_units
-        self._error = jax.jit(lambda p, y: jnp.mean(jnp.square(p - y), axis=1))
-        self._tau = jax.jit(jax.vmap(metrics.kendall_tau))
 
     def error(self, submissions: jax.Array) -> jax.Array:
         """e^(t) of each draw, [S], for submissions [S, V] (Eq. 9)."""
-        return self._error(submissions, self._labels)
+        return _error(submissions, self._labels)
 
     def tau(self, submissions: jax.Array) -> jax.Array:
         """Kendall's tau of each draw, [S]: shown to people, never trained on."""
-        return self._tau(submissions, self._labels)
+        return _tau(submissions, self._labels)
 
 
 class Journal:
@@ -144,7 +146,6 @@ class Trainer:
         submit = self._over_draws(self_evolution.submission, config=config)
         evolve = self._over_draws(self_evolution.evolve_round, config=config)
         predict = self._over_draws(_predict)
-        add = jax.jit(jax.vmap(self_evolution.add_constraint))
         server = Server(draws.val_units)
 
         if params is None:
@@ -153,13 +154,15 @@ class Trainer:
             like = jax.eval_shape(begin, theta, draws.validation, draws.keys)
             state = self.checkpoints.restore(like)
         else:
-            state = begin(params, draws.validation, draws.keys)
+            # Training has split these keys too; what it drew from the halves is other.
+            keys = jax.random.clone(draws.keys)
+            state = begin(params, draws.validation, keys)
         progress = Progress(config.rounds, "self-evolution", self.quiet)
         for round_ in range(done + 1, config.rounds + 1):
             before = server.tau(predict(state, draws.validation))
             prediction = submit(state, draws.validation)
             error = server.error(prediction)
-            state = add(state, prediction, error)
+            state = _add_constraint(state, prediction, error)
             state, terms = evolve(
                 state, draws.train, draws.train_units, draws.validation
             )

@@ -17,7 +17,7 @@ NETWORKS = SPACES | {"encodings", "predictors"}
 TRAINING = NETWORKS | {"losses", "training"}
 ROOMS = {
     "graphs": set(),
-    "metrics": set(),
+    "metrics": GRAPHS,
     "losses": set(),
     "spaces": GRAPHS,
     "encodings": GRAPHS,

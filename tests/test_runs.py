@@ -58,7 +58,7 @@ def graphs(texts):
 def run(traces, graphs):
     predictor = PREDICTORS["small"](SPACE)
     keys = jax.random.split(jax.random.key(0), DRAWS)
-    network = jax.vmap(lambda key: predictor.init(key, graphs))(keys)
+    network = jax.jit(jax.vmap(lambda key: predictor.init(key, graphs)))(keys)
     labels = jax.random.uniform(jax.random.key(1), (DRAWS, 12), minval=0.6, maxval=0.9)
     scale = jax.vmap(lambda accuracies: fit_scale(accuracies, "rank"))(labels)
     return runs.Run(
@@ -173,7 +173,9 @@ def test_a_bad_text_names_its_place(loaded, texts):
 
 
 def test_predict_fn_in_a_loop_of_ones_own(loaded, graphs):
-    batches = jax.tree.map(lambda leaf: leaf[:12].reshape(3, 4, *leaf.shape[1:]), graphs)
+    batches = jax.tree.map(
+        lambda leaf: leaf[:12].reshape(3, 4, *leaf.shape[1:]), graphs
+    )
 
     @jax.jit
     def best(params, batches):
@@ -311,9 +313,7 @@ def test_mistakes_differ():
 
 
 def test_another_width_is_refused(folder, traces, monkeypatch):
-    monkeypatch.setitem(
-        PREDICTORS, "small", lambda space: tnasp(len(space.ops), WIDER)
-    )
+    monkeypatch.setitem(PREDICTORS, "small", lambda space: tnasp(len(space.ops), WIDER))
     with pytest.raises(ValueError, match=r"has shape .*16.* expects .*24") as caught:
         runs.load(folder)
     assert "\n" not in str(caught.value)

@@ -29,7 +29,8 @@ def scorer(
         spread; None for one device.
 
     Returns:
-      `score(params, graphs [M]) -> [M]`, compiled once for each M.
+      `score(params, graphs [M]) -> [M]`, compiled once for each M; ValueError if M
+      is 0.
     """
     chunk = chunk or default_chunk()
     devices = mesh.size if mesh else 1
@@ -51,6 +52,8 @@ def scorer(
     @jax.jit
     def score(params, graphs):
         count = graphs.ops.shape[0]
+        if count == 0:
+            raise ValueError("scorer: expected at least one graph, got none")
         size = min(chunk, -(-count // devices))
         block = size * devices
         padded = -(-count // block) * block

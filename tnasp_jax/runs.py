@@ -251,9 +251,7 @@ class Checkpoints:
             args = self._ocp.args.StandardRestore(wanted)
             args = self._ocp.args.Composite(state=args)
             with contextlib.suppress(ValueError):  # The same shapes, other names.
-                return _with_keys(
-                    self._manager.restore(step, args=args)["state"], like
-                )
+                return _with_keys(self._manager.restore(step, args=args)["state"], like)
         raise ValueError(
             "checkpoint: the stored state has other shapes than this run; "
             "use the flags of the run that wrote it, or --overwrite"

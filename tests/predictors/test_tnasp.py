@@ -13,7 +13,7 @@ from tnasp_jax.predictors.tnasp import TransformerRegressor
 from tnasp_jax.predictors.tnasp_edges import tnasp_edges
 from tnasp_jax.spaces import NASBENCH101, NASBENCH201
 
-SMALL = TnaspConfig(num_layers=2, width=16, num_heads=2, head_width=8, hidden=32)
+SMALL = TnaspConfig(num_layers=1, width=16, num_heads=2, head_width=8, hidden=32)
 
 
 def _cells(space, count, seed=0):

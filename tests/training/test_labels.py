@@ -90,7 +90,7 @@ def test_any_shape_and_jit(units):
 
 
 def test_unknown_units_and_too_few_labels_are_refused():
-    with pytest.raises(ValueError, match="\"zscore\" or \"rank\", got 'percent'"):
+    with pytest.raises(ValueError, match='"zscore" or "rank", got \'percent\''):
         labels.fit_scale(_accuracies(), "percent")
     with pytest.raises(ValueError, match="at least 2 labels"):
         labels.fit_scale(np.ones(1), "rank")

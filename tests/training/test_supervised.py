@@ -46,7 +46,9 @@ def _fit(predictor, cells, config, seed=0):
     state, loss = supervised.train_epochs(
         predictor, graphs, labels, state, config, config.epochs
     )
-    return state.params, np.asarray(loss), int(optax.tree.get(state, "count"))
+    counts = {int(n) for _, n in optax.tree.get_all_with_path(state, "count")}
+    (steps,) = counts
+    return state.params, np.asarray(loss), steps
 
 
 def _adam_l2(params, gradient, rates, decay):
@@ -177,7 +179,7 @@ def test_the_key_decides_order_and_dropout():
     assert len(set(runs[0].tolist())) == 3
 
 
-@pytest.mark.parametrize("count", [1, 3, 10, 11])
+@pytest.mark.parametrize("count", [1, 3, 11])
 def test_small_sets_train(count):
     config = FitConfig(epochs=30, learning_rate=0.05, weight_decay=0)
     _, loss, steps = _fit(_linear(), _cells(count), config)

@@ -1,0 +1,91 @@
+"""Commands run in this process, on a small predictor and a table that is there."""
+
+import functools
+from pathlib import Path
+from types import SimpleNamespace
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from experiments import command, devices, nb201, training
+from tnasp_jax import benchmarks, evaluation
+from tnasp_jax.benchmarks import digits
+from tnasp_jax.predictors import PREDICTORS, Predictor
+from tnasp_jax.training.draws import over_draws
+
+TINY_FLAGS = (
+    "--predictor=tiny",
+    "--n_train=12",
+    "--n_val=16",
+    "--n_test=60",
+    "--epochs=6",
+    "--learning_rate=1e-2",
+    "--seeds=0,1",
+)
+
+
+@functools.cache
+def tiny(space) -> Predictor:
+    """A network that compiles in no time: operations counted, with dropout."""
+    num_ops = len(space.ops)
+
+    def init(key, graphs):
+        return {"weights": 0.1 * jax.random.normal(key, (num_ops,))}
+
+    def apply(params, graphs, *, dropout_key=None):
+        counts = jnp.sum(jax.nn.one_hot(graphs.ops, num_ops), axis=1)
+        if dropout_key is not None:
+            counts *= jax.random.bernoulli(dropout_key, 0.9, counts.shape)
+        return jnp.sum(counts * params["weights"][None], axis=-1)
+
+    return Predictor(init, apply)
+
+
+def call(main, define, arguments, words="") -> int:
+    """A command's exit code."""
+    with pytest.raises(SystemExit) as exit_:
+        command.run(main, define, list(map(str, arguments)), words=words)
+    return exit_.value.code
+
+
+@pytest.fixture(scope="session")
+def table_flags(request) -> tuple[str, ...]:
+    """The embedded table; before it is measured, the official one."""
+    if digits.FILE.exists():
+        return ("--table=digits",)
+    return (f"--data_dir={request.getfixturevalue('data_dir')}",)
+
+
+def share_programs(patch: pytest.MonkeyPatch) -> None:
+    """Equal runs of this process compile once, and read a table once."""
+    patch.setattr(benchmarks, "load", functools.cache(benchmarks.load))
+    patch.setattr(evaluation, "scorer", functools.cache(evaluation.scorer))
+
+    @functools.cache
+    def made(function, predictor, mesh, settings):
+        return over_draws(
+            functools.partial(function, predictor, **dict(settings)), mesh
+        )
+
+    def cached(self, function, **settings):
+        return made(function, self.predictor, self.mesh, tuple(settings.items()))
+
+    patch.setattr(training.Trainer, "_over_draws", cached)
+
+
+@pytest.fixture(scope="session")
+def commands(table_flags):
+    """`nb201(workdir, *flags)`: a run by the predictor "tiny"; the last flag counts."""
+
+    def run_nb201(workdir: Path, *flags: str) -> int:
+        named = {flag.partition("=")[0]: flag for flag in (*TINY_FLAGS, *flags)}
+        arguments = [*table_flags, f"--workdir={workdir}", *named.values()]
+        return call(nb201.main, command.define_shared, arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(PREDICTORS, "tiny", tiny)
+        share_programs(patch)
+        # tests/conftest.py has set the number of devices already.
+        patch.setattr(devices, "use_all_cores", lambda: None)
+        yield SimpleNamespace(nb201=run_nb201, call=call)

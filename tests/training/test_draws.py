@@ -1,0 +1,65 @@
+"""Draws side by side equal draws one after the other."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from tnasp_jax.training.draws import over_draws
+
+
+def _draw(key, tree):
+    """A function of one draw with a loop in it, of a key and a pytree."""
+
+    def step(total, row):
+        return total + jnp.sin(row), jnp.sum(total)
+
+    total, trace = jax.lax.scan(step, jnp.zeros(3), tree["rows"])
+    noise = jax.random.normal(key, (2,))
+    return {"total": total * tree["scale"], "rest": (noise, trace)}
+
+
+def _arguments(count):
+    rng = np.random.default_rng(count)
+    keys = jax.vmap(jax.random.key)(np.arange(count))
+    return keys, {
+        "rows": rng.normal(size=(count, 4, 3)).astype(np.float32),
+        "scale": rng.normal(size=count).astype(np.float32),
+    }
+
+
+@pytest.mark.parametrize("spread", [False, True])
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+def test_draws_equal_a_loop(count, spread, two_devices):
+    keys, tree = _arguments(count)
+    expected = [
+        _draw(
+            jax.random.key(draw), jax.tree.map(lambda leaf, draw=draw: leaf[draw], tree)
+        )
+        for draw in range(count)
+    ]
+    mapped = over_draws(_draw, two_devices if spread else None)(keys, tree)
+    for leaf, *rows in zip(*map(jax.tree.leaves, (mapped, *expected)), strict=True):
+        assert leaf.shape[0] == count
+        np.testing.assert_allclose(leaf, np.stack(rows), rtol=1e-6, atol=1e-6)
+
+
+def test_with_a_mesh_each_device_takes_its_share(two_devices):
+    keys, tree = _arguments(4)
+    scores = over_draws(_draw, two_devices)(keys, tree)["total"]
+    assert scores.sharding.device_set == set(two_devices.devices.flat)
+    shares = [shard.data.shape for shard in scores.addressable_shards]
+    assert shares == [(2, 3), (2, 3)]
+
+
+def test_equal_shapes_compile_once():
+    traces = []
+
+    def counted(key, tree):
+        traces.append(1)
+        return _draw(key, tree)
+
+    mapped = over_draws(counted)
+    for _ in range(3):
+        mapped(*_arguments(3))
+    assert len(traces) == 1

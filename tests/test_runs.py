@@ -346,6 +346,16 @@ def test_checkpoints_restore_the_newest_and_are_silent(tmp_path, monkeypatch, ca
     assert capfd.readouterr() == ("", "")
 
 
+def test_a_state_of_several_devices_restores_on_one(tmp_path, two_devices):
+    rows = jax.sharding.NamedSharding(two_devices, jax.sharding.PartitionSpec("rows"))
+    checkpoints = runs.Checkpoints(tmp_path)
+    checkpoints.save(1, jax.device_put({"w": jnp.arange(4.0)}, rows), {})
+    stored = checkpoints.restore({"w": jnp.zeros(4)})["w"]
+    checkpoints.close()
+    assert len(stored.sharding.device_set) == 1
+    np.testing.assert_array_equal(stored, np.arange(4))
+
+
 @pytest.mark.parametrize(
     "like",
     [

@@ -6,7 +6,6 @@
 Axis letters: S draws (the members of a seed ensemble), B architectures, N node slots.
 """
 
-import contextlib
 import io
 import json
 import os
@@ -139,7 +138,7 @@ def save(run: Run, folder: str | Path) -> None:
         "shapes": {name: list(leaf.shape) for name, leaf in arrays.items()},
     }
     with replacing(home / "params.npz") as path, open(path, "wb") as file:
-        np.savez(file, **arrays)
+        np.savez(file, allow_pickle=False, **arrays)
     write_json(home / "predictor.json", about)
 
 
@@ -244,18 +243,23 @@ class Checkpoints:
           ValueError: if the stored state has other shapes.
         """
         step = self._manager.latest_step()
+        assert step is not None
         wanted = jax.eval_shape(_without_keys, like)
-        # Compared first: Orbax may pad, cut, or leave a half-read file behind.
-        there = self._manager.item_metadata(step)["state"]
-        if _shapes(there) == _shapes(wanted):
-            args = self._ocp.args.StandardRestore(wanted)
-            args = self._ocp.args.Composite(state=args)
-            with contextlib.suppress(ValueError):  # The same shapes, other names.
-                return _with_keys(self._manager.restore(step, args=args)["state"], like)
-        raise ValueError(
-            "checkpoint: the stored state has other shapes than this run; "
-            "use the flags of the run that wrote it, or --overwrite"
-        )
+        # Into numpy, since other devices may have saved it.
+        host = jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), wanted)
+        args = self._ocp.args.StandardRestore(host)
+        args = self._ocp.args.Composite(state=args)
+        try:
+            # Compared first: Orbax leaves a half-read file behind.
+            if _shapes(self._manager.item_metadata(step)["state"]) != _shapes(wanted):
+                raise ValueError("other shapes")
+            stored = self._manager.restore(step, args=args)["state"]
+        except ValueError as error:
+            raise ValueError(
+                "checkpoint: the stored state has other shapes than this run; "
+                "use the flags of the run that wrote it, or --overwrite"
+            ) from error
+        return _with_keys(stored, like)
 
     def close(self) -> None:
         """Ends Orbax's threads."""
@@ -341,8 +345,8 @@ def _check_network(name: str, space: Space, network: Params, home: Path) -> None
     expected = jax.eval_shape(
         get_predictor(name, space).init, jax.random.key(0), graphs
     )
-    flat = traverse_util.flatten_dict(expected, sep="/")
-    stored = traverse_util.flatten_dict(network, sep="/")
+    flat: dict[str, Any] = traverse_util.flatten_dict(expected, sep="/")
+    stored: dict[str, Any] = traverse_util.flatten_dict(network, sep="/")
     for leaf in sorted(flat.keys() | stored.keys()):
         want = flat[leaf].shape if leaf in flat else None
         have = stored[leaf].shape[1:] if leaf in stored else None
@@ -360,7 +364,7 @@ def _shapes(tree: Any) -> list[tuple]:
 
 
 def _is_key(leaf: Any) -> bool:
-    return jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
 def _without_keys(tree: Any) -> Any:
@@ -372,7 +376,7 @@ def _without_keys(tree: Any) -> Any:
 def _with_keys(tree: Any, like: Any) -> Any:
     return jax.tree.map(
         lambda leaf, template: (
-            jax.random.wrap_key_data(leaf) if _is_key(template) else leaf
+            jax.random.wrap_key_data(leaf) if _is_key(template) else jnp.asarray(leaf)
         ),
         tree,
         like,

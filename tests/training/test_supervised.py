@@ -1,5 +1,7 @@
 """Supervised training: hand-made gradients, exact weights, segments, small sets."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -109,15 +111,15 @@ def test_the_last_smaller_batch_holds_what_is_left():
 
 
 def test_the_padding_of_the_last_batch_has_no_gradient():
-    """Two steps by hand: two cells, then the one that is left, in some order."""
-    graphs, labels = _cells(3)
-    config = FitConfig(epochs=1, batch_size=2, learning_rate=0.1, weight_decay=0)
+    """Two steps by hand: three cells, then the two that are left, in some order."""
+    graphs, labels = _cells(5)
+    config = FitConfig(epochs=1, batch_size=3, learning_rate=0.1, weight_decay=0)
     params, _, _ = _fit(_linear(), (graphs, labels), config)
     actual = np.append(params["w"], params["b"])
-    features = np.concatenate([graphs.ops, np.ones((3, 1))], axis=1)
+    features = np.concatenate([graphs.ops, np.ones((5, 1))], axis=1)
     distances = []
-    for last in range(3):
-        batches = iter([np.delete(np.arange(3), last), np.array([last])])
+    for last in itertools.combinations(range(5), 2):
+        batches = iter([np.delete(np.arange(5), last), np.array(last)])
 
         def gradient(w, batches=batches):
             rows = next(batches)

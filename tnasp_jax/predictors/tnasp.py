@@ -148,16 +148,21 @@ class _Attention(nn.Module):
     def __call__(self, x_TD: jax.Array, mask_BN: jax.Array, train: bool) -> jax.Array:
         cfg = self.config
         batch, slots = mask_BN.shape
-        heads = (batch, slots, cfg.num_heads, cfg.head_width)
         inner = cfg.num_heads * cfg.head_width
-        query = dense(inner, "query", bias=False)(x_TD).reshape(heads)
-        key = dense(inner, "key", bias=False)(x_TD).reshape(heads)
-        value = dense(inner, "value", bias=False)(x_TD).reshape(heads)
-        logits = jnp.einsum("bqhk,bshk->bhqs", query, key, precision=FLOAT32)
+
+        def heads(name: str) -> jax.Array:  # [B, H, N, K]
+            split = (batch, slots, cfg.num_heads, cfg.head_width)
+            return jnp.swapaxes(
+                dense(inner, name, bias=False)(x_TD).reshape(split), 1, 2
+            )
+
+        # Heads first: both products then run over contiguous matrices.
+        query, key, value = heads("query"), heads("key"), heads("value")
+        logits = jnp.matmul(query, jnp.swapaxes(key, 2, 3), precision=FLOAT32)
         logits = logits / math.sqrt(cfg.head_width)
         logits = jnp.where(mask_BN[:, None, None, :], logits, -1e9)
         attention = _Dropout(cfg.dropout)(nn.softmax(logits), train)
-        mixed = jnp.einsum("bhqs,bshk->bqhk", attention, value, precision=FLOAT32)
+        mixed = jnp.swapaxes(jnp.matmul(attention, value, precision=FLOAT32), 1, 2)
         out_TD = dense(x_TD.shape[-1], "out", bias=False)(
             mixed.reshape(batch * slots, inner)
         )

@@ -60,7 +60,7 @@ def tnasp_edges(config: TnaspConfig = TnaspConfig()) -> Predictor:
         on_edges = (ops_BE > 0) & (ops_BE < len(EDGE_OPS))
         valid = is_valid(graphs, len(NASBENCH201.ops))
         valid = valid & jnp.all(on_edges | ~live_BE, axis=1)
-        return jnp.where(valid, scores, jnp.nan)
+        return jnp.where(valid, jnp.asarray(scores), jnp.nan)
 
     return Predictor(init, apply)
 

@@ -184,7 +184,7 @@ def start(
     )
     return EvolutionState(
         variables=variables,
-        opt_state=minimax_optimizer(config).init(variables),
+        opt_state=minimax_optimizer(config).init(variables),  # pyright: ignore
         constraints=Constraints(
             submissions=jnp.zeros((config.rounds, centre.shape[0])),
             errors=jnp.zeros(config.rounds),

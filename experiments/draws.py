@@ -23,7 +23,8 @@ class Draws:
     """
 
     splits: list[Split]
-    keys: jax.Array
+    fit_keys: jax.Array
+    evolution_keys: jax.Array
     train: Graphs
     train_units: jax.Array
     validation: Graphs
@@ -34,6 +35,7 @@ class Draws:
 def draw_data(cell: Cell, table: Table) -> Draws:
     """Splits the table and fits the label units, once a seed."""
     keys = jax.vmap(jax.random.key)(np.array(cell.seeds, np.uint32))
+    fold_in = jax.vmap(jax.random.fold_in, (0, None))
     splits = [
         benchmarks.draw_split(
             table,
@@ -59,7 +61,8 @@ def draw_data(cell: Cell, table: Table) -> Draws:
     to_units = jax.vmap(labels.LabelScale.to_units)
     return Draws(
         splits=splits,
-        keys=jax.vmap(jax.random.fold_in, (0, None))(keys, 1),
+        fit_keys=fold_in(keys, 1),
+        evolution_keys=fold_in(keys, 2),
         train=table.graphs[train_rows],
         train_units=to_units(scale, accuracy[train_rows]),
         validation=table.graphs[val_rows],

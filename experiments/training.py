@@ -124,10 +124,10 @@ class Trainer:
             supervised.train_epochs, config=fit, num_epochs=segment
         )
         if done:
-            like = jax.eval_shape(start, draws.train, draws.keys)
+            like = jax.eval_shape(start, draws.train, draws.fit_keys)
             state = self.checkpoints.restore(like)
         else:
-            state = start(draws.train, draws.keys)
+            state = start(draws.train, draws.fit_keys)
         label = f"training {len(self.cell.seeds)} draws"
         progress = Progress(fit.epochs, label, self.quiet)
         while done < fit.epochs:
@@ -150,13 +150,11 @@ class Trainer:
 
         if params is None:
             initial = self._over_draws(supervised.start, config=self.cell.fit)
-            theta = jax.eval_shape(initial, draws.train, draws.keys).params
-            like = jax.eval_shape(begin, theta, draws.validation, draws.keys)
+            theta = jax.eval_shape(initial, draws.train, draws.fit_keys).params
+            like = jax.eval_shape(begin, theta, draws.validation, draws.evolution_keys)
             state = self.checkpoints.restore(like)
         else:
-            # Training has split these keys too; what it drew from the halves is other.
-            keys = jax.random.clone(draws.keys)
-            state = begin(params, draws.validation, keys)
+            state = begin(params, draws.validation, draws.evolution_keys)
         progress = Progress(config.rounds, "self-evolution", self.quiet)
         for round_ in range(done + 1, config.rounds + 1):
             before = server.tau(predict(state, draws.validation))

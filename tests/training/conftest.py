@@ -1,0 +1,11 @@
+"""Training tests compile many programs and run each a few times."""
+
+import jax
+import pytest
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _quick_to_compile():
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)

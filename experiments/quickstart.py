@@ -107,7 +107,7 @@ def save_scatter(run: Path, table: Table, summary: dict, path: Path) -> Path:
         predicted,
         table.label(summary["eval_target"]),
         title=f"TNASP, {len(train)} training cells of {summary['table']}: "
-        f"tau {tau:.3f}",
+        f"tau {tau:.3f} over {len(predicted):,}",
         predicted_label=f"predicted {summary['train_target']}",
         measured_label=f"measured {summary['eval_target']}",
         highlighted=train,

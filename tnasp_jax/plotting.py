@@ -21,7 +21,8 @@ def scatter(
 
     Args:
       predicted: [M] fractions.
-      measured: [M] fractions; rows with NaN are left out.
+      measured: [M] fractions; rows with NaN are left out, and the axes leave out the
+        failed few far below all others, with their number in the legend.
       title: above the plot; it should name the table, the split and tau.
       predicted_label: of the vertical axis.
       measured_label: of the horizontal axis.
@@ -33,16 +34,21 @@ def scatter(
     from matplotlib.figure import Figure
 
     known = np.isfinite(predicted) & np.isfinite(measured)
+    limits = _limits(100 * predicted[known], 100 * measured[known])
+    inside = known & (100 * np.minimum(predicted, measured) >= limits[0])
+    dots = f"{inside.sum():,} architectures"
+    if known.sum() > inside.sum():
+        dots += f", {known.sum() - inside.sum():,} lie below the axes"
     figure = Figure(figsize=(6.4, 5.6), layout="constrained", dpi=130)
     axes = figure.subplots()
     axes.scatter(
-        100 * measured[known],
-        100 * predicted[known],
+        100 * measured[inside],
+        100 * predicted[inside],
         s=4,
         alpha=0.25,
         linewidths=0,
         color="#2a6fbb",
-        label=f"{known.sum():,} architectures",
+        label=dots,
         rasterized=True,
     )
     if highlighted is not None:
@@ -54,10 +60,6 @@ def scatter(
             edgecolors="#c8452c",
             label=f"{len(highlighted)} training architectures",
         )
-    both = np.concatenate([predicted[known], measured[known]])
-    low, high = 100 * np.quantile(both, [0.01, 1.0])
-    pad = 0.04 * (high - low)
-    limits = (low - pad, high + pad)
     axes.plot(limits, limits, color="0.6", linewidth=0.8, zorder=0)
     axes.set(
         xlim=limits,
@@ -71,3 +73,11 @@ def scatter(
         if handle is not None:
             handle.set_alpha(1)
     return figure
+
+
+def _limits(predicted: np.ndarray, measured: np.ndarray) -> tuple[float, float]:
+    """Common axes, without the failed few that would squeeze all others together."""
+    low = min(np.quantile(predicted, 0.03), np.quantile(measured, 0.03))
+    high = max(predicted.max(), measured.max())
+    pad = 0.04 * (high - low)
+    return float(low - pad), float(high + pad)

@@ -74,7 +74,7 @@ def share_programs(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(training.Trainer, "_over_draws", cached)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def commands(table_flags):
     """`nb201(workdir, *flags)`: a run by the predictor "tiny"; the last flag counts."""
 

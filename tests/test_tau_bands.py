@@ -23,7 +23,7 @@ from tnasp_jax import (
     scorer,
 )
 
-CONFIG = FitConfig(epochs=60)
+CONFIG = FitConfig(epochs=40)
 BANDS = {"nb201": (0.70, 0.84), "nb101": (0.48, 0.72), "nb201digits": (0.45, 0.85)}
 N_TRAIN = 156
 N_SCORED = 4000
@@ -90,7 +90,7 @@ def test_tau_lies_in_its_band(name, request):
 @pytest.mark.parametrize(
     "broken",
     [
-        {"config": FitConfig(epochs=60, loss=no_loss)},
+        {"config": FitConfig(epochs=40, loss=no_loss)},
         {"shuffle": True},
         {"change": wrong_mask},
     ],

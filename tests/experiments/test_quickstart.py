@@ -1,5 +1,6 @@
 """The newcomer's command, on the embedded table, with a shorter recipe."""
 
+import jax
 import pytest
 
 from experiments import command, quickstart
@@ -7,13 +8,15 @@ from experiments import command, quickstart
 
 @pytest.fixture
 def short(tmp_path, monkeypatch):
+    jax.config.update("jax_disable_most_optimizations", True)  # Compiling is the cost.
     flagfile = tmp_path / "short.flags"
     flagfile.write_text(
-        "--table=digits\n--n_train=30\n--n_val=20\n--seeds=0,1\n--epochs=10\n"
-        "--se_rounds=2\n--se_steps=5\n"
+        "--table=digits\n--n_train=30\n--n_val=20\n--seeds=0,1\n--epochs=4\n"
+        "--se_rounds=2\n--se_steps=3\n"
     )
     monkeypatch.setattr(quickstart, "FLAGFILE", flagfile)
-    return tmp_path / "quickstart"
+    yield tmp_path / "quickstart"
+    jax.config.update("jax_disable_most_optimizations", False)
 
 
 def run(*arguments) -> int:

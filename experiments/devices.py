@@ -13,6 +13,9 @@ def use_all_cores() -> None:
     """
     if "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
         jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
+    # Two programs under way at once can each hold a core that the other one's exchange
+    # between devices waits for; XLA then ends the process after 40 seconds.
+    jax.config.update("jax_cpu_enable_async_dispatch", False)
 
 
 def mesh() -> jax.sharding.Mesh | None:

@@ -11,7 +11,11 @@ def use_all_cores() -> None:
     A second thread gives a small training step nothing, a second device doubles the
     draws. On a GPU or TPU this changes nothing.
     """
-    if "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
+    flags = os.environ.get("XLA_FLAGS", "")
+    if "xla_cpu_multi_thread_eigen" not in flags:
+        # A matrix product that spreads over threads gets in the other devices' way.
+        os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_multi_thread_eigen=false".strip()
+    if "xla_force_host_platform_device_count" not in flags:
         jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
     # Two programs under way at once can each hold a core that the other one's exchange
     # between devices waits for; XLA then ends the process after 40 seconds.

@@ -89,6 +89,9 @@ def cell_of(values: flags.FlagValues, table: Table) -> Cell:
             batch_size=values.batch_size,
             learning_rate=values.learning_rate,
             weight_decay=values.weight_decay,
+            cosine=values.schedule == "cosine",
+            first_moment=values.first_moment,
+            clip=values.clip,
         ),
         evolution=evolution,
     )

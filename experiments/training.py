@@ -137,7 +137,8 @@ class Trainer:
             self.journal.add({"stage": "fit", "epoch": done, "loss": last_loss})
             progress.update(done, f"loss {last_loss:.3f}")
             self._save("fit", done, state, last=done == fit.epochs)
-        return state.params
+        finish = self._over_draws(supervised.finish)
+        return finish(state.params, draws.train, draws.train_units)
 
     def _evolve(self, params: Any | None, done: int) -> self_evolution.Variables:
         config, draws = self.cell.evolution, self.draws

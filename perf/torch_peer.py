@@ -87,7 +87,8 @@ class Tnasp(nn.Module):
 
 def load(network: Tnasp, params: dict[str, np.ndarray]) -> None:
     """Copies our parameters, "/" between the levels of their names, into the peer."""
-    names = {"embedding": "weight", "kernel": "weight", "scale": "weight"}
+    weights = ("embedding", "kernel", "transposed", "scale")
+    names = dict.fromkeys(weights, "weight")
     state = {}
     for path, value in params.items():
         *modules, leaf = path.removeprefix("encoder/").split("/")

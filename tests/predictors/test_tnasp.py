@@ -36,7 +36,8 @@ def _norm(x, p):
 
 
 def _affine(x, p):
-    return x @ p["kernel"] + p["bias"]
+    matrix = p["kernel"] if "kernel" in p else p["transposed"].T
+    return x @ matrix + p["bias"]
 
 
 def _attention(x, p, mask, heads):
@@ -50,7 +51,7 @@ def _attention(x, p, mask, heads):
         weights = np.exp(logits - logits.max()) * mask
         weights /= weights.sum(1, keepdims=True)
         mixed.append(weights @ value[:, part])
-    return np.concatenate(mixed, 1) @ p["out"]["kernel"]
+    return np.concatenate(mixed, 1) @ p["out"]["transposed"].T
 
 
 def _regressor(x, p, mask, heads):
@@ -98,7 +99,7 @@ def test_the_published_network_against_numpy():
     assert "expand_3" not in params["encoder"]
     assert _shape(params["encoder"]["attention_0"]) == {
         **{name: {"kernel": (80, 256)} for name in ("query", "key", "value")},
-        "out": {"kernel": (256, 80)},
+        "out": {"transposed": (80, 256)},
     }
     assert _shape(params["encoder"]["regressor_in"]) == {"kernel": (80, 96)}
     assert _shape(params["encoder"]["regressor_out"]) == {"kernel": (96, 1)}

@@ -23,15 +23,40 @@ class Apply(Protocol):
     ) -> jax.Array: ...
 
 
+class Objective(Protocol):
+    """The training loss of a batch, for a predictor that learns more than scores."""
+
+    def __call__(
+        self,
+        params: Params,
+        graphs: Graphs,
+        labels: jax.Array,
+        weights: jax.Array,
+        *,
+        dropout_key: jax.Array,
+    ) -> jax.Array: ...
+
+
 class Predictor(NamedTuple):
     """Two pure functions; `jax.jit`, `jax.vmap` and `jax.grad` apply to both.
+
+    What a predictor needs beyond a regression stands in the optional fields, so that
+    training names no predictor.
 
     Attributes:
       init: `init(key, graphs) -> params`; of `graphs` only the shape is used.
       apply: `apply(params, graphs, *, dropout_key=None) -> scores [B] float32`, higher
         is better, in the units of the labels trained on. A row that is not a graph
         (see `graphs.is_valid`) scores NaN.
+      objective: `objective(params, graphs [B], labels [B], weights [B], *,
+        dropout_key) -> []`, trained instead of the recipe's loss of the scores, such
+        as a reconstruction beside them or pairs of a comparator.
+      finish: `finish(params, graphs [n], labels [n]) -> params` of the same structure,
+        called once after training with the training cells, such as the embeddings of
+        a comparator's references; jittable.
     """
 
     init: Callable[[jax.Array, Graphs], Params]
     apply: Apply
+    objective: Objective | None = None
+    finish: Callable[[Params, Graphs, jax.Array], Params] | None = None

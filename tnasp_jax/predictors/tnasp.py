@@ -130,7 +130,7 @@ class TransformerRegressor(nn.Module):
             )
             x_TD = _norm(f"attention_norm_{layer}")(x_TD + attended_TD)
             hidden = nn.relu(dense(cfg.hidden, f"expand_{layer}")(x_TD))
-            mixed_TD = dense(width, f"contract_{layer}")(hidden)
+            mixed_TD = _Narrowing(width, name=f"contract_{layer}")(hidden)
             mixed_TD = _Dropout(cfg.dropout)(mixed_TD, train)
             x_TD = _norm(f"mix_norm_{layer}")(x_TD + mixed_TD)
         weights = mask_BN / jnp.maximum(jnp.sum(mask_BN, axis=1, keepdims=True), 1)
@@ -163,7 +163,7 @@ class _Attention(nn.Module):
         logits = jnp.where(mask_BN[:, None, None, :], logits, -1e9)
         attention = _Dropout(cfg.dropout)(nn.softmax(logits), train)
         mixed = jnp.swapaxes(jnp.matmul(attention, value, precision=FLOAT32), 1, 2)
-        out_TD = dense(x_TD.shape[-1], "out", bias=False)(
+        out_TD = _Narrowing(x_TD.shape[-1], bias=False, name="out")(
             mixed.reshape(batch * slots, inner)
         )
         return _Dropout(cfg.dropout)(out_TD, train)
@@ -182,8 +182,37 @@ class _Dropout(nn.Module):
         threshold = round(256 * self.rate)
         if not train or threshold == 0:
             return x
-        drawn = jax.random.bits(self.make_rng("dropout"), x.shape, jnp.uint8)
+        words = jax.random.bits(
+            self.make_rng("dropout"), (-(-x.size // 4),), jnp.uint32
+        )
+        drawn = jax.lax.bitcast_convert_type(words, jnp.uint8)
+        drawn = drawn.reshape(-1)[: x.size].reshape(x.shape)
         return jnp.where(drawn >= threshold, x * (256 / (256 - threshold)), 0.0)
+
+
+class _Narrowing(nn.Module):
+    """A linear map from many to few features, its matrix stored [out, in].
+
+    A CPU multiplies by it faster in that order, in the gradient above all.
+    """
+
+    width: int
+    bias: bool = True
+
+    @nn.compact
+    def __call__(self, x_TF: jax.Array) -> jax.Array:
+        start = nn.initializers.variance_scaling(
+            1 / 3, "fan_in", "uniform", in_axis=1, out_axis=0
+        )
+        kernel_DF = self.param("transposed", start, (self.width, x_TF.shape[1]))
+        # Contracted as it is stored, without a transpose.
+        y_TD = jax.lax.dot_general(
+            x_TF, kernel_DF, (((1,), (1,)), ((), ())), precision=FLOAT32
+        )
+        if self.bias:
+            bias_D = self.param("bias", nn.initializers.zeros, (self.width,))
+            y_TD += bias_D[None, :]
+        return y_TD
 
 
 def dense(width: int, name: str, bias: bool = True) -> nn.Dense:

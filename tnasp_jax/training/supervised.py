@@ -28,7 +28,11 @@ class FitConfig:
       batch_size: B; the last minibatch of an epoch holds what is left.
       learning_rate: of Adam, falling to 0 by a cosine over the epochs.
       weight_decay: added to the gradient (L2 inside Adam, not decoupled).
-      loss: of (scores [B], labels [B], weights [B]).
+      loss: of (scores [B], labels [B], weights [B]); a predictor with an objective of
+        its own learns by that.
+      cosine: whether the rate falls, or stays.
+      first_moment: Adam's decay of the mean gradient.
+      clip: largest norm of a gradient, None for any.
     """
 
     epochs: int = 300
@@ -36,6 +40,9 @@ class FitConfig:
     learning_rate: float = 1e-4
     weight_decay: float = 1e-3
     loss: Loss = losses.mse
+    cosine: bool = True
+    first_moment: float = 0.9
+    clip: float | None = None
 
 
 @flax.struct.dataclass
@@ -62,11 +69,14 @@ def steps_per_epoch(num_cells: int, batch_size: int) -> int:
 
 
 def adam_l2(
-    learning_rate: optax.ScalarOrSchedule, weight_decay: float
+    learning_rate: optax.ScalarOrSchedule,
+    weight_decay: float,
+    first_moment: float = 0.9,
 ) -> optax.GradientTransformation:
     """Adam with the weight decay inside the gradient."""
     return optax.chain(
-        optax.add_decayed_weights(weight_decay), optax.adam(learning_rate)
+        optax.add_decayed_weights(weight_decay),
+        optax.adam(learning_rate, b1=first_moment),
     )
 
 
@@ -114,6 +124,10 @@ def train_epochs(
     num_steps = steps_per_epoch(num_cells, batch_size)
 
     def loss_of(params, batch, batch_labels, weights, key):
+        if predictor.objective is not None:
+            return predictor.objective(
+                params, batch, batch_labels, weights, dropout_key=key
+            )
         scores = predictor.apply(params, batch, dropout_key=key)
         return config.loss(scores, batch_labels, weights)
 
@@ -173,13 +187,35 @@ def fit(
     """
     state = start(predictor, graphs, key, config)
     state, loss = train_epochs(predictor, graphs, labels, state, config, config.epochs)
-    return state.params, loss
+    return finish(predictor, state.params, graphs, labels), loss
+
+
+def finish(
+    predictor: Predictor, params: Params, graphs: Graphs, labels: jax.Array
+) -> Params:
+    """What the predictor computes once from its training cells after the last step.
+
+    Args:
+      predictor: the network.
+      params: trained.
+      graphs: [n] training cells.
+      labels: [n] in training units.
+    """
+    if predictor.finish is None:
+        return params
+    return predictor.finish(params, graphs, labels)
 
 
 def _optimizer(config: FitConfig, num_cells: int) -> optax.GradientTransformation:
     per_epoch = steps_per_epoch(num_cells, config.batch_size)
-    cosine = optax.cosine_decay_schedule(config.learning_rate, config.epochs)
-    # The rate is constant inside an epoch, as in the published code.
-    return adam_l2(
-        lambda count: cosine(jnp.asarray(count) // per_epoch), config.weight_decay
-    )
+    rate: optax.ScalarOrSchedule = config.learning_rate
+    if config.cosine:
+        cosine = optax.cosine_decay_schedule(config.learning_rate, config.epochs)
+
+        # The rate is constant inside an epoch, as in the published code.
+        rate = lambda count: cosine(jnp.asarray(count) // per_epoch)  # noqa: E731
+
+    adam = adam_l2(rate, config.weight_decay, config.first_moment)
+    if config.clip is None:
+        return adam
+    return optax.chain(optax.clip_by_global_norm(config.clip), adam)

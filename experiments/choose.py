@@ -1,0 +1,127 @@
+"""Compares recipes on development draws, without a look at any test label.
+
+python -m experiments.choose nb101 --flagfile=experiments/flagfiles/nb101_tnasp.flags \\
+    --n_train=172 --recipes="--units=rank; --units=zscore" --out=runs/units.json
+
+Each recipe is the flags with those of one part of --recipes on top. It is trained on the training cells of
+every draw and judged by Kendall's tau with the training label on the draw's validation
+cells. The seeds are not those of reported rows.
+"""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from absl import flags
+
+from experiments import command, devices, strict_flags, table_command
+from experiments.cell import Cell
+from experiments.command import UserError
+from experiments.draws import draw_data
+from experiments.progress import Progress
+from tnasp_jax import metrics, runs
+from tnasp_jax.benchmarks import Table
+from tnasp_jax.predictors import get_predictor
+from tnasp_jax.training import supervised
+from tnasp_jax.training.draws import over_draws
+
+SEEDS = ",".join(str(seed) for seed in range(100, 120))
+
+
+def define(values: flags.FlagValues) -> None:
+    command.define_shared(values)
+    values.set_default("seeds", SEEDS)
+    flags.DEFINE_string(
+        "recipes", None, "flags of each recipe, between semicolons", flag_values=values
+    )
+    flags.DEFINE_string("out", None, "file to write, JSON", flag_values=values)
+
+
+def main(values: flags.FlagValues, words: list[str]) -> int:
+    if len(words) != 1 or words[0] not in ("nb101", "nb201"):
+        raise UserError("name one table, nb101 or nb201")
+    if not values.out or not values.recipes:
+        raise UserError('--out=FILE and --recipes="FLAGS; FLAGS" are needed')
+    command.check_shared(values)
+    devices.use_all_cores()
+    table = table_command.load_table(values, words[0])
+    texts = [text.strip() for text in values.recipes.split(";")]
+    recipes = [_varied(values, text, table) for text in texts]
+    progress = Progress(len(recipes), "comparing recipes", values.quiet)
+    found: list[dict[str, Any]] = []
+    for text, cell in zip(texts, recipes, strict=True):
+        began = time.monotonic()
+        taus = judged(cell, table)
+        found.append({"flags": text, **_summary(taus, found)})
+        found[-1]["wall_seconds"] = round(time.monotonic() - began, 1)
+        jax.clear_caches()
+        progress.update(len(found), f"{text} {found[-1]['mean']:.4f}")
+        print(_line(found[-1]), flush=True)
+        about = {
+            "table": table.name,
+            "n_train": values.n_train,
+            "n_val": values.n_val,
+            "seeds": list(values.seeds),
+            "judged_by": "Kendall's tau with the training label on validation cells",
+            "recipes": found,
+        }
+        runs.write_json(Path(values.out), about)
+    return 0
+
+
+def judged(cell: Cell, table: Table) -> np.ndarray:
+    """tau of each draw on its validation cells, [S]."""
+    predictor = get_predictor(cell.predictor, table.space)
+    draws = draw_data(cell, table)
+
+    def one(graphs, units, key, validation, hidden):
+        params, _ = supervised.fit(predictor, graphs, units, key, cell.fit)
+        return metrics.kendall_tau(predictor.apply(params, validation), hidden)
+
+    train = over_draws(one, devices.mesh())
+    return np.asarray(
+        train(
+            draws.train,
+            draws.train_units,
+            draws.fit_keys,
+            draws.validation,
+            draws.val_units,
+        )
+    )
+
+
+def _varied(values: flags.FlagValues, text: str, table: Table) -> Cell:
+    """The cell that the flags describe with some of them replaced."""
+    varied = strict_flags.create(define)
+    strict_flags.parse(varied, text.split())
+    for name in varied:
+        if not varied[name].present:
+            varied[name].value = values[name].value
+    return table_command.cell_of(varied, table)
+
+
+def _summary(taus: np.ndarray, before: list[dict[str, Any]]) -> dict[str, Any]:
+    summary = {
+        "per_seed": [round(float(tau), 6) for tau in taus],
+        "mean": round(float(np.mean(taus)), 6),
+        "std": round(float(np.std(taus, ddof=1)), 6),
+    }
+    if before:
+        gain = taus - np.array(before[0]["per_seed"])
+        summary["gain"] = round(float(np.mean(gain)), 6)
+        error = np.std(gain, ddof=1) / np.sqrt(len(gain))
+        summary["gain_standard_error"] = round(float(error), 6)
+    return summary
+
+
+def _line(found: dict[str, Any]) -> str:
+    line = f"{found['flags']}\ttau {found['mean']:.4f} (sd {found['std']:.4f})"
+    if "gain" in found:
+        line += f"\tgain {found['gain']:+.4f} (se {found['gain_standard_error']:.4f})"
+    return line
+
+
+if __name__ == "__main__":
+    command.run(main, define, words="TABLE")

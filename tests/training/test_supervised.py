@@ -216,3 +216,61 @@ def test_tnasp_overfits_twenty_cells():
     assert loss[0] > 0.5
     scores = predictor.apply(params, graphs)
     assert np.mean((np.asarray(scores) - labels) ** 2) < 0.02
+
+
+def test_a_predictor_may_bring_its_own_objective_and_a_last_word():
+    """The objective replaces the recipe's loss; `finish` sees the training cells."""
+    graphs, labels = _cells(5)
+
+    def objective(params, graphs, labels, weights, *, dropout_key):
+        del graphs, labels, dropout_key
+        return jnp.sum(weights) * jnp.sum(params["w"])
+
+    def finish(params, graphs, labels):
+        return {**params, "b": jnp.sum(labels) + len(graphs)}
+
+    predictor = _linear()._replace(objective=objective, finish=finish)
+    config = FitConfig(epochs=1, learning_rate=0.1, weight_decay=0)
+    params, loss = supervised.fit(predictor, graphs, labels, jax.random.key(0), config)
+    np.testing.assert_allclose(params["w"], 0.0, atol=1e-6)  # One step of Adam down.
+    np.testing.assert_allclose(params["b"], labels.sum() + 5, rtol=1e-6)
+    np.testing.assert_allclose(loss, [5 * 3 * 0.1], rtol=1e-6)
+
+
+def test_a_constant_rate_stays():
+    graphs, labels = _cells(5)
+    config = FitConfig(
+        epochs=4,
+        learning_rate=0.1,
+        weight_decay=0,
+        cosine=False,
+        loss=lambda scores, labels, weights: weights @ scores / weights.sum(),
+    )
+    params, _, _ = _fit(_linear(), (graphs, labels), config)
+    np.testing.assert_allclose(params["b"], -0.4, atol=1e-5)
+
+
+def test_a_clipped_gradient_keeps_its_direction_and_a_first_moment_counts():
+    """Two steps of Adam by hand, of gradients cut to a norm of 0.5."""
+    graphs, labels = _cells(13)
+    config = FitConfig(
+        epochs=2,
+        batch_size=13,
+        learning_rate=0.05,
+        weight_decay=0,
+        cosine=False,
+        first_moment=0.5,
+        clip=0.5,
+    )
+    params, _, _ = _fit(_linear(), (graphs, labels), config)
+    features = np.concatenate([graphs.ops, np.ones((13, 1))], axis=1)
+    w, first, second = np.array([0.1, 0.1, 0.1, 0.0]), np.zeros(4), np.zeros(4)
+    for step in (1, 2):
+        grad = 2 / 13 * features.T @ (features @ w - labels)
+        assert np.linalg.norm(grad) > 0.5
+        grad *= 0.5 / np.linalg.norm(grad)
+        first = 0.5 * first + 0.5 * grad
+        second = 0.999 * second + 0.001 * grad**2
+        moment = np.sqrt(second / (1 - 0.999**step)) + 1e-8
+        w = w - 0.05 * first / (1 - 0.5**step) / moment
+    np.testing.assert_allclose(np.append(params["w"], params["b"]), w, atol=1e-5)

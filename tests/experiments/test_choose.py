@@ -1,0 +1,100 @@
+"""Recipes compared on validation cells: what is judged, what is written."""
+
+import json
+
+import numpy as np
+import pytest
+
+from experiments import choose
+from experiments.draws import draw_data
+from tnasp_jax import metrics
+from tnasp_jax.predictors import get_predictor
+from tnasp_jax.training import supervised
+
+FLAGS = (
+    "--table=digits",
+    "--predictor=tiny",
+    "--n_train=12",
+    "--n_val=16",
+    "--epochs=6",
+    "--learning_rate=1e-2",
+    "--seeds=100,101,102",
+    "--quiet",
+)
+
+
+@pytest.fixture
+def run(commands):
+    def run_choose(*arguments, table="nb201"):
+        return commands.call(
+            choose.main, choose.define, [table, *FLAGS, *arguments], "TABLE"
+        )
+
+    return run_choose
+
+
+def test_each_recipe_is_judged_on_the_validation_cells(
+    run, tmp_path, capsys, monkeypatch
+):
+    cells = []
+    judged = choose.judged
+
+    def recorded(cell, table):
+        cells.append((cell, table, judged(cell, table)))
+        return cells[-1][2]
+
+    monkeypatch.setattr(choose, "judged", recorded)
+    out = tmp_path / "units.json"
+    recipes = "--units=rank; --units=zscore --learning_rate=0.05"
+    assert run(f"--recipes={recipes}", f"--out={out}") == 0
+    found = json.loads(out.read_text())
+    assert [each["flags"] for each in found["recipes"]] == recipes.split("; ")
+    assert found["seeds"] == [100, 101, 102]
+    first, second = (np.array(each["per_seed"]) for each in found["recipes"])
+    gain = second - first
+    assert found["recipes"][1]["gain"] == pytest.approx(gain.mean(), abs=2e-6)
+    expected = gain.std(ddof=1) / np.sqrt(3)
+    assert found["recipes"][1]["gain_standard_error"] == pytest.approx(
+        expected, abs=2e-6
+    )
+    assert len(capsys.readouterr().out.splitlines()) == 2
+
+    # By hand: one draw of the second recipe.
+    cell, table, taus = cells[1]
+    assert cell.units == "zscore" and cell.fit.learning_rate == 0.05
+    assert cell.fit.epochs == 6
+    draws = draw_data(cell, table)
+    predictor = get_predictor("tiny", table.space)
+    split = draws.splits[1]
+    params, _ = supervised.fit(
+        predictor,
+        table.graphs[split.train_index],
+        draws.train_units[1],
+        draws.fit_keys[1],
+        cell.fit,
+    )
+    scores = predictor.apply(params, table.graphs[split.val_index])
+    truth = table.label(cell.train_target)[split.val_index]
+    expected = metrics.kendall_tau_host(np.asarray(scores), truth)
+    assert taus[1] == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--out=x.json"], "--recipes"),
+        (["--recipes=--units=rank"], "--out=FILE"),
+        (["--recipes=--unit=rank", "--out=x.json"], "unit"),
+    ],
+)
+def test_mistakes_are_one_line(run, tmp_path, monkeypatch, capsys, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    assert run(*arguments) == 2
+    error = capsys.readouterr().err
+    assert message in error and len(error.splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_unknown_table_is_a_mistake(run, capsys):
+    assert run("--recipes=--units=rank", "--out=x.json", table="nb301") == 2
+    assert "nb101 or nb201" in capsys.readouterr().err

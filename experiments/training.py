@@ -90,7 +90,9 @@ class Trainer:
           trained: parameters [S, ...] of an equal supervised training, if there is one.
 
         Returns:
-          Parameters [S, ...], and the proxies ybar [S, V] of self-evolution or None.
+          Parameters [S, ...], and the proxies ybar [S, V] of self-evolution or None,
+          on the host: a draw cut out of an array spread over devices would make them
+          exchange it.
         """
         evolving = self.about["stage"] == "evolve"
         if evolving:
@@ -100,9 +102,9 @@ class Trainer:
         else:
             params = self._fit(self.about["done"])
         if self.cell.evolution is None:
-            return params, None
+            return jax.device_get(params), None
         variables = self._evolve(params, self.about["done"] if evolving else 0)
-        return variables.theta, variables.ybar
+        return jax.device_get((variables.theta, variables.ybar))
 
     def _save(self, stage: str, done: int, state: Any, last: bool) -> None:
         if last or time.monotonic() - self.saved > CHECKPOINT_SECONDS:
@@ -116,6 +118,13 @@ class Trainer:
             functools.partial(function, self.predictor, **settings), self.mesh
         )
 
+    def _start(self):
+        """The start of all draws, for its shapes alone."""
+        start = functools.partial(
+            supervised.start, self.predictor, config=self.cell.fit
+        )
+        return jax.vmap(start)
+
     def _fit(self, done: int) -> Any:
         fit, draws = self.cell.fit, self.draws
         segment = segment_epochs(fit.epochs)
@@ -124,7 +133,7 @@ class Trainer:
             supervised.train_epochs, config=fit, num_epochs=segment
         )
         if done:
-            like = jax.eval_shape(start, draws.train, draws.fit_keys)
+            like = jax.eval_shape(self._start(), draws.train, draws.fit_keys)
             state = self.checkpoints.restore(like)
         else:
             state = start(draws.train, draws.fit_keys)
@@ -133,7 +142,7 @@ class Trainer:
         while done < fit.epochs:
             state, loss = train(draws.train, draws.train_units, state)
             done += segment
-            last_loss = float(jnp.mean(loss[:, -1]))
+            last_loss = float(np.mean(np.asarray(loss)[:, -1]))
             self.journal.add({"stage": "fit", "epoch": done, "loss": last_loss})
             progress.update(done, f"loss {last_loss:.3f}")
             self._save("fit", done, state, last=done == fit.epochs)
@@ -150,9 +159,17 @@ class Trainer:
         server = Server(draws.val_units)
 
         if params is None:
-            initial = self._over_draws(supervised.start, config=self.cell.fit)
-            theta = jax.eval_shape(initial, draws.train, draws.fit_keys).params
-            like = jax.eval_shape(begin, theta, draws.validation, draws.evolution_keys)
+            theta = jax.eval_shape(self._start(), draws.train, draws.fit_keys).params
+            like = jax.eval_shape(
+                jax.vmap(
+                    functools.partial(
+                        self_evolution.start, self.predictor, config=config
+                    )
+                ),
+                theta,
+                draws.validation,
+                draws.evolution_keys,
+            )
             state = self.checkpoints.restore(like)
         else:
             state = begin(params, draws.validation, draws.evolution_keys)

@@ -30,7 +30,7 @@ def scorer(
 
     Returns:
       `score(params, graphs [M]) -> [M]`, compiled once for each M; ValueError if M
-      is 0.
+      is 0. With a mesh it is called from the host, which joins the devices' parts.
     """
     chunk = chunk or default_chunk()
     devices = mesh.size if mesh else 1
@@ -50,7 +50,7 @@ def scorer(
         )
 
     @jax.jit
-    def score(params, graphs):
+    def in_chunks(params, graphs):
         count = graphs.ops.shape[0]
         if count == 0:
             raise ValueError("scorer: expected at least one graph, got none")
@@ -63,9 +63,15 @@ def scorer(
             leaf = jnp.pad(jnp.asarray(leaf), extra, mode="edge")
             return leaf.reshape(padded // size, size, *leaf.shape[1:])
 
-        return spread(params, jax.tree.map(split, graphs)).reshape(-1)[:count]
+        return spread(params, jax.tree.map(split, graphs))
 
-    return score
+    def score(params, graphs):
+        scores = in_chunks(params, graphs)
+        if mesh:  # Cut on a device, they would be exchanged between all.
+            scores = jnp.asarray(jax.device_get(scores))
+        return scores.reshape(-1)[: graphs.ops.shape[0]]
+
+    return score if mesh else jax.jit(score)
 
 
 def ensemble(scores: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 
 def over_draws(function: Callable, mesh: jax.sharding.Mesh | None = None) -> Callable:
@@ -18,8 +19,8 @@ def over_draws(function: Callable, mesh: jax.sharding.Mesh | None = None) -> Cal
       mesh: a one-dimensional mesh that the caller made, or None for one device.
 
     Returns:
-      A jitted function of pytrees with leading axis S. If S does not divide by the
-      number of devices, the last draw is repeated and the surplus dropped.
+      A compiled function of pytrees with leading axis S. If S does not divide by the
+      number of devices, the last draw is repeated and the surplus dropped on the host.
     """
 
     def on_device(*arguments):
@@ -34,14 +35,24 @@ def over_draws(function: Callable, mesh: jax.sharding.Mesh | None = None) -> Cal
         on_device, mesh=mesh, in_specs=draws, out_specs=draws, check_vma=False
     )
 
-    @jax.jit
+    spread = jax.jit(spread)
+
     def mapped(*arguments):
         count = jax.tree.leaves(arguments)[0].shape[0]
         if count % mesh.size == 0:  # Then no device needs what another one holds.
             return spread(*arguments)
-        rows = jnp.arange(-(-count // mesh.size) * mesh.size)
-        rows = jnp.minimum(rows, count - 1)
-        padded = jax.tree.map(lambda leaf: leaf[rows], arguments)
-        return jax.tree.map(lambda leaf: leaf[:count], spread(*padded))
+        rows = np.minimum(np.arange(-(-count // mesh.size) * mesh.size), count - 1)
+        padded = jax.tree.map(lambda leaf: _rows(leaf, rows), arguments)
+        kept = np.arange(count)
+        return jax.tree.map(lambda leaf: _rows(leaf, kept), spread(*padded))
 
     return mapped
+
+
+def _rows(leaf, rows: np.ndarray):
+    """Rows of an array, taken on the host: devices of a CPU that exchange arrays can
+    wait for each other for ever."""
+    if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        data = np.asarray(jax.random.key_data(leaf))[rows]
+        return jax.random.wrap_key_data(data, impl=jax.random.key_impl(leaf))
+    return np.asarray(leaf)[rows]

@@ -63,6 +63,11 @@ def run_cell(
     """
     began = time.monotonic()
     predictor = get_predictor(cell.predictor, table.space)
+    if cell.evolution and predictor.fit is not None:
+        raise UserError(
+            f"--self_evolution={cell.self_evolution}: {cell.predictor} is fitted at "
+            "once, self-evolution trains by steps; use --self_evolution=off"
+        )
     trained = _trained(from_run, cell, table) if from_run else None
     draws = draw_data(cell, table)
     finished = open_workdir(workdir, cell, flags_text, resume, overwrite)

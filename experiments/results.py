@@ -14,6 +14,7 @@ from experiments.command import UserError
 from experiments.draws import Draws
 from tnasp_jax import benchmarks, metrics, runs
 from tnasp_jax.benchmarks import Table
+from tnasp_jax.predictors import get_predictor
 from tnasp_jax.training.supervised import steps_per_epoch
 
 
@@ -71,16 +72,18 @@ def summarise(
             "fit": cell.as_dict()["fit"],
             "evolution": cell.as_dict()["evolution"],
         },
-        "train_steps": train_steps(cell),
+        "train_steps": train_steps(cell, table),
         "versions": versions(),
         "device": f"{jax.devices()[0].device_kind} x{jax.local_device_count()}",
         "precision": "float32, matrix products at highest precision",
     }
 
 
-def train_steps(cell: Cell) -> int:
+def train_steps(cell: Cell, table: Table) -> int:
     """Gradient steps of one draw, self-evolution among them."""
     steps = cell.fit.epochs * steps_per_epoch(cell.n_train, cell.fit.batch_size)
+    if get_predictor(cell.predictor, table.space).fit is not None:
+        steps = 0
     if cell.evolution:
         steps += cell.evolution.rounds * cell.evolution.steps
     return steps

@@ -125,7 +125,7 @@ def read_name(name: str) -> Named:
 def cost(cell: Cell, table: Table) -> int:
     """Work of a cell, in steps of ten cells: what the time left is reckoned by."""
     scored = cell.n_test or len(table)
-    steps = results.train_steps(cell)
+    steps = results.train_steps(cell, table)
     return len(cell.seeds) * (steps + scored // 50) + 2000
 
 

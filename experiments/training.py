@@ -126,6 +126,8 @@ class Trainer:
         return jax.vmap(start)
 
     def _fit(self, done: int) -> Any:
+        if self.predictor.fit is not None:
+            return self._fit_at_once()
         fit, draws = self.cell.fit, self.draws
         segment = segment_epochs(fit.epochs)
         start = self._over_draws(supervised.start, config=fit)
@@ -148,6 +150,15 @@ class Trainer:
             self._save("fit", done, state, last=done == fit.epochs)
         finish = self._over_draws(supervised.finish)
         return finish(state.params, draws.train, draws.train_units)
+
+    def _fit_at_once(self) -> Any:
+        """The parameters of a predictor that is not trained by steps."""
+        draws = self.draws
+        fit = self._over_draws(_fit_whole, config=self.cell.fit)
+        progress = Progress(1, f"fitting {len(self.cell.seeds)} draws", self.quiet)
+        params = fit(draws.train, draws.train_units, draws.fit_keys)
+        progress.update(1)
+        return params
 
     def _evolve(self, params: Any | None, done: int) -> self_evolution.Variables:
         config, draws = self.cell.evolution, self.draws
@@ -190,6 +201,10 @@ class Trainer:
                 _warn_growth(line)
             self._save("evolve", round_, state, last=round_ == config.rounds)
         return state.variables
+
+
+def _fit_whole(predictor, graphs, labels, key, config):
+    return supervised.fit(predictor, graphs, labels, key, config)[0]
 
 
 def _predict(predictor, state, graphs):

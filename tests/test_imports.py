@@ -13,7 +13,7 @@ SOURCES = [*PACKAGE, *COMMANDS, *sorted((ROOT / "perf").rglob("*.py"))]
 # What a room may import from the package, beside itself.
 GRAPHS = {"graphs"}
 SPACES = GRAPHS | {"spaces"}
-NETWORKS = SPACES | {"encodings", "predictors"}
+NETWORKS = SPACES | {"encodings", "invariants", "predictors"}
 TRAINING = NETWORKS | {"losses", "training"}
 ROOMS = {
     "graphs": set(),
@@ -21,7 +21,8 @@ ROOMS = {
     "losses": set(),
     "spaces": GRAPHS,
     "encodings": GRAPHS,
-    "predictors": SPACES | {"encodings"},
+    "invariants": SPACES,
+    "predictors": SPACES | {"encodings", "invariants", "losses"},
     "training": TRAINING,
     "evaluation": TRAINING,
     # The leaves, which no other room imports.

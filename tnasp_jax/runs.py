@@ -175,7 +175,7 @@ def load(folder: str | Path) -> Run:
             f"{home / 'params.npz'}: arrays differ from those that predictor.json "
             "lists; the two files come from different runs"
         )
-    _check_network(about["predictor"], space, params["network"], home)
+    _check_network(about["predictor"], space, params, home)
     return Run(
         space=space,
         predictor_name=about["predictor"],
@@ -334,13 +334,15 @@ def _read_arrays(path: Path) -> dict[str, np.ndarray]:
         raise ValueError(f"{path}: not a whole npz; the file is damaged") from None
 
 
-def _check_network(name: str, space: Space, network: Params, home: Path) -> None:
+def _check_network(name: str, space: Space, params: Params, home: Path) -> None:
     """Compares stored shapes with those that the predictor of that name has."""
-    slots = space.num_nodes
+    network, slots = params["network"], space.num_nodes
+    # Some predictors keep the training cells; the scale has a knot for each.
+    count = params["scale"].knots.shape[-1]
     graphs = Graphs(
-        ops=np.zeros((1, slots), np.int32),
-        adjacency=np.zeros((1, slots, slots), bool),
-        mask=np.ones((1, slots), bool),
+        ops=np.zeros((count, slots), np.int32),
+        adjacency=np.zeros((count, slots, slots), bool),
+        mask=np.ones((count, slots), bool),
     )
     expected = jax.eval_shape(
         get_predictor(name, space).init, jax.random.key(0), graphs

@@ -41,6 +41,18 @@ PREDICTORS = [
     Entry("tnasp_nopos", NASBENCH101, EXACT),
     Entry("tnasp_unmasked", NASBENCH101, 0.5),
     Entry("tnasp_edges", NASBENCH201, None),
+    Entry("ctnas", NASBENCH101, EXACT),
+    Entry("ctnas", NASBENCH201, EXACT),
+    Entry("regression_nas", NASBENCH101, EXACT),
+    Entry("regression_nas", NASBENCH201, EXACT),
+    Entry("renas", NASBENCH101, 0.5),
+    Entry("renas", NASBENCH201, 0.5),
+    Entry("gp", NASBENCH101, EXACT),
+    Entry("gp", NASBENCH201, EXACT),
+    Entry("pinat", NASBENCH101, 0.5),
+    Entry("pinat", NASBENCH201, 0.5),
+    Entry("pinat_rank", NASBENCH101, 0.5),
+    Entry("pinat_rank", NASBENCH201, 0.5),
 ]
 every_predictor = pytest.mark.parametrize(
     "entry",
@@ -221,6 +233,12 @@ def test_gradients_are_finite_beside_invalid_rows(entry):
 @every_predictor
 def test_dropout_happens_with_a_key_alone(entry):
     predictor, params, scores = _ready(entry)
+    if predictor.fit is not None:  # Not trained by steps, so nothing is dropped.
+        scored = predictor.apply(
+            params, _graphs(entry.space), dropout_key=jax.random.key(3)
+        )
+        np.testing.assert_array_equal(scored, scores)
+        return
     graphs = _graphs(entry.space)
     np.testing.assert_array_equal(predictor.apply(params, graphs), scores)
     draws = [

@@ -2,11 +2,17 @@
 
 import difflib
 from collections.abc import Callable
+from typing import cast
 
 from tnasp_jax.predictors.base import Predictor
+from tnasp_jax.predictors.ctnas import ctnas
+from tnasp_jax.predictors.gp import gp
+from tnasp_jax.predictors.pinat import PinatConfig, pinat
+from tnasp_jax.predictors.regression_nas import regression_nas
+from tnasp_jax.predictors.renas import renas
 from tnasp_jax.predictors.tnasp import TnaspConfig, tnasp
 from tnasp_jax.predictors.tnasp_edges import tnasp_edges
-from tnasp_jax.spaces.base import Space
+from tnasp_jax.spaces.base import CostedSpace, Space
 
 __all__ = ["PREDICTORS", "Predictor", "TnaspConfig", "get_predictor", "tnasp"]
 
@@ -24,11 +30,33 @@ def _tnasp_edges(space: Space) -> Predictor:
     return tnasp_edges()
 
 
+def _costed(
+    name: str, make: Callable[[CostedSpace], Predictor]
+) -> Callable[[Space], Predictor]:
+    """A predictor that reads what each node of its space costs."""
+
+    def of_space(space: Space) -> Predictor:
+        if not hasattr(space, "node_costs"):
+            raise ValueError(
+                f"{name} reads what each node costs, which the space {space.name!r} "
+                "does not tell; choose 'pinat' for it"
+            )
+        return make(cast(CostedSpace, space))
+
+    return of_space
+
+
 PREDICTORS: dict[str, Callable[[Space], Predictor]] = {
     "tnasp": _tnasp(),
     "tnasp_nopos": _tnasp(position="none"),
     "tnasp_unmasked": _tnasp(masked=False),
     "tnasp_edges": _tnasp_edges,
+    "ctnas": lambda space: ctnas(len(space.ops)),
+    "regression_nas": lambda space: regression_nas(len(space.ops)),
+    "renas": _costed("renas", renas),
+    "gp": _costed("gp", gp),
+    "pinat": lambda space: pinat(len(space.ops)),
+    "pinat_rank": lambda space: pinat(len(space.ops), PinatConfig(ranking=True)),
 }
 """Every predictor in its published sizes, by its name on the command line."""
 

@@ -54,9 +54,15 @@ class Predictor(NamedTuple):
       finish: `finish(params, graphs [n], labels [n]) -> params` of the same structure,
         called once after training with the training cells, such as the embeddings of
         a comparator's references; jittable.
+      fit: `fit(key, graphs [n], labels [n]) -> params`, for a predictor that is not
+        trained by gradient steps over batches; it replaces the recipe; jittable.
+      deviation: `deviation(params, graphs) -> [B]`, the standard deviation of what
+        `apply` says, in the same units.
     """
 
     init: Callable[[jax.Array, Graphs], Params]
     apply: Apply
     objective: Objective | None = None
     finish: Callable[[Params, Graphs, jax.Array], Params] | None = None
+    fit: Callable[[jax.Array, Graphs, jax.Array], Params] | None = None
+    deviation: Callable[[Params, Graphs], jax.Array] | None = None

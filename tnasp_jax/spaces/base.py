@@ -59,6 +59,27 @@ class Space(Protocol):
         ...
 
 
+class CostedSpace(Space, Protocol):
+    """A space that also knows what each node of its graphs computes and costs.
+
+    Attributes:
+      identity_ops: operations that pass their input on unchanged, so that a graph
+        without them computes the same function.
+    """
+
+    @property
+    def identity_ops(self) -> tuple[str, ...]: ...
+
+    def node_costs(self, graphs: Graphs) -> tuple[jax.Array, jax.Array]:
+        """FLOPs and parameters of each node in each cell of the network; jittable.
+
+        Returns:
+          Two arrays, [B, M, N] float32, for the M cells of the stacked network that
+          differ; zero where nothing is computed.
+        """
+        ...
+
+
 def host_rng(key: jax.Array) -> np.random.Generator:
     """A numpy generator that is a function of a typed JAX key."""
     return np.random.default_rng(np.asarray(jax.random.key_data(key)))

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from tnasp_jax import graphs as graphs_lib
@@ -34,6 +35,8 @@ from tnasp_jax.spaces.nasbench101_cells import (
 )
 
 STEM_CHANNELS, NUM_STACKS, MODULES_PER_STACK, NUM_CLASSES = 128, 3, 3, 10
+IMAGE_SIZE = 32
+KERNELS = {"conv3x3-bn-relu": 3, "conv1x1-bn-relu": 1, "maxpool3x3": 0}
 EDGE_MUTATION_RATE = 1 / MAX_VERTICES  # of each possible edge, a mutation
 OP_MUTATION_RATE = 1 / (MAX_VERTICES - 2)  # of each operation, a mutation
 
@@ -45,6 +48,7 @@ class NASBench101:
     name: str = "nasbench101"
     ops: tuple[str, ...] = (INPUT, *OPERATIONS, OUTPUT)
     num_nodes: int = MAX_VERTICES
+    identity_ops: tuple[str, ...] = ()
 
     def parse(self, text: str) -> Cell:
         """Reads one line of JSON, `{"matrix": [[...]], "ops": [...]}`.
@@ -150,6 +154,39 @@ class NASBench101:
                 total += _module_parameters(cell, channels, out_channels)
                 channels = out_channels
         return total + (channels + 1) * NUM_CLASSES
+
+    def node_costs(self, graphs: Graphs) -> tuple[jax.Array, jax.Array]:
+        """FLOPs and parameters of each node in each of the 9 cells; jittable.
+
+        FLOPs are the multiplications of convolutions, and the 9 comparisons a point of
+        a pool; parameters are those that `parameters` counts. The 1x1 projection of an
+        edge out of the input belongs to the node that the edge feeds.
+
+        Returns:
+          Two arrays, [B, 9, 7] float32 (slots as many as the graphs have); see
+          `base.CostedSpace`.
+        """
+        ops, mask = jnp.asarray(graphs.ops), jnp.asarray(graphs.mask)
+        edges = graphs_lib.live_adjacency(graphs)
+        projected = jnp.any(edges & (mask & (ops == 0))[:, :, None], axis=1)
+        inner = mask & (ops > 0) & (ops <= len(OPERATIONS))
+        places = jnp.clip(ops - 1, 0, len(OPERATIONS) - 1)
+        kernel = jnp.array([KERNELS[op] for op in OPERATIONS], jnp.float32)[places]
+        convolves, pools = inner & (kernel > 0), inner & (kernel == 0)
+        flops, parameters, in_channels = [], [], STEM_CHANNELS
+        for stack in range(NUM_STACKS):
+            out_channels = STEM_CHANNELS * 2**stack
+            pixels = (IMAGE_SIZE // 2**stack) ** 2
+            width = _node_channels(graphs, out_channels).astype(jnp.float32)
+            area = jnp.where(convolves, (kernel * width) ** 2, 0.0)
+            for _ in range(MODULES_PER_STACK):
+                projection = jnp.where(projected, in_channels * width, 0.0)
+                comparisons = jnp.where(pools, 9 * width, 0.0)
+                flops.append(pixels * (area + projection + comparisons))
+                norms = 2 * width * (convolves.astype(jnp.float32) + projected)
+                parameters.append(area + projection + norms)
+                in_channels = out_channels
+        return jnp.stack(flops, axis=1), jnp.stack(parameters, axis=1)
 
     def canonical_hash(self, architecture: Cell) -> str:
         """The official hash of the benchmark, 32 hexadecimal digits."""
@@ -258,13 +295,33 @@ def _module_parameters(cell: Cell, in_channels: int, out_channels: int) -> int:
     channels = _vertex_channels(cell.matrix, out_channels)
     total = 0
     for vertex, op in enumerate(cell.ops[1:-1], start=1):
-        kernel = {"conv3x3-bn-relu": 3, "conv1x1-bn-relu": 1, "maxpool3x3": 0}[op]
+        kernel = KERNELS[op]
         if kernel:
             total += _conv_parameters(kernel, channels[vertex], channels[vertex])
     for vertex, edge in enumerate(cell.matrix[0]):
         if edge:
             total += _conv_parameters(1, in_channels, channels[vertex])
     return total
+
+
+def _node_channels(graphs: Graphs, out_channels: int) -> jax.Array:
+    """`_vertex_channels` of a batch, [B, N] int; 0 for input and dead slots."""
+    ops, mask = jnp.asarray(graphs.ops), jnp.asarray(graphs.mask)
+    edges = graphs_lib.live_adjacency(graphs)
+    is_output = mask & (ops == len(OPERATIONS) + 1)
+    inner = mask & (ops > 0) & ~is_output
+    feeding = inner & jnp.any(edges & is_output[:, None, :], axis=2)
+    count = jnp.maximum(jnp.sum(feeding, axis=1, keepdims=True), 1)
+    first = jnp.cumsum(feeding, axis=1) <= out_channels % count
+    channels = jnp.where(feeding, out_channels // count + first, 0)
+    channels = jnp.where(is_output, out_channels, channels)
+    for node in range(ops.shape[1] - 1, -1, -1):  # Edges lead to later slots.
+        widest = jnp.max(jnp.where(edges[:, node], channels, 0), axis=1)
+        narrower = inner[:, node] & ~feeding[:, node]
+        channels = channels.at[:, node].set(
+            jnp.where(narrower, widest, channels[:, node])
+        )
+    return channels
 
 
 def _vertex_channels(matrix: Sequence[Sequence[int]], out_channels: int) -> list[int]:

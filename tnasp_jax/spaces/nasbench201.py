@@ -13,6 +13,7 @@ import random
 from collections.abc import Sequence
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from tnasp_jax import graphs as graphs_lib
@@ -24,6 +25,8 @@ EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
 NUM_CELLS = len(EDGE_OPS) ** len(EDGES)
 OFFICIAL_SEED = 88  # of the shuffle that numbered the cells
 CHANNELS, CELLS_PER_STAGE, NUM_CLASSES = 16, 5, 10
+NUM_STAGES, IMAGE_SIZE = 3, 32
+KERNELS = {"nor_conv_1x1": 1, "nor_conv_3x3": 3}
 
 _EXAMPLE = "|{0}~0|+|{0}~0|{0}~1|+|{0}~0|{0}~1|{0}~2|".format("skip_connect")
 
@@ -42,6 +45,7 @@ class NASBench201:
     name: str = "nasbench201"
     ops: tuple[str, ...] = ("input", *EDGE_OPS[1:], "output")
     num_nodes: int = len(EDGES) + 2
+    identity_ops: tuple[str, ...] = ("skip_connect",)
 
     def parse(self, text: str) -> Architecture:
         """Reads the official string, or the official number as text.
@@ -142,9 +146,8 @@ class NASBench201:
         classifier has a bias. Edges count whether or not they are live, as in the
         benchmark, whose network holds them all.
         """
-        kernels = {"nor_conv_1x1": 1, "nor_conv_3x3": 3}
-        used = [kernels.get(EDGE_OPS[op], 0) for op in _checked(architecture)]
-        widths = [CHANNELS * 2**stage for stage in range(3)]
+        used = [KERNELS.get(EDGE_OPS[op], 0) for op in _checked(architecture)]
+        widths = [CHANNELS * 2**stage for stage in range(NUM_STAGES)]
         total = _conv(3, 3, CHANNELS)
         for width in widths:
             cell = sum(_conv(kernel, width, width) for kernel in used if kernel)
@@ -154,6 +157,29 @@ class NASBench201:
             total += _conv(3, narrow, wide) + _conv(3, wide, wide) + shortcut
         last = widths[-1]
         return total + 2 * last + (last + 1) * NUM_CLASSES
+
+    def node_costs(self, graphs: Graphs) -> tuple[jax.Array, jax.Array]:
+        """FLOPs and parameters of each node in a cell of each of the 3 stages; jittable.
+
+        The 5 cells of a stage are equal, so one stands for them. FLOPs are the
+        multiplications of convolutions, and the 9 additions a point of a pool. Edges
+        that are not live cost nothing here, unlike in `parameters`.
+
+        Returns:
+          Two arrays, [B, 3, N] float32; see `base.CostedSpace`.
+        """
+        mask = jnp.asarray(graphs.mask)
+        ops = jnp.clip(graphs.ops, 0, len(self.ops) - 1)
+        kernels = [float(KERNELS.get(op, 0)) for op in self.ops]
+        kernel = jnp.where(mask, jnp.array(kernels)[ops], 0.0)
+        pools = mask & (ops == self.ops.index("avg_pool_3x3"))
+        flops, parameters = [], []
+        for stage in range(NUM_STAGES):
+            width, pixels = CHANNELS * 2**stage, (IMAGE_SIZE // 2**stage) ** 2
+            area = (kernel * width) ** 2
+            flops.append(pixels * (area + 9.0 * width * pools))
+            parameters.append(area + 2.0 * width * (kernel > 0))
+        return jnp.stack(flops, axis=1), jnp.stack(parameters, axis=1)
 
     def canonical_hash(self, architecture: Architecture) -> str:
         """Hash of the live graph of operations, whatever the order of its nodes.

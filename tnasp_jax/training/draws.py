@@ -53,6 +53,6 @@ def _rows(leaf, rows: np.ndarray):
     """Rows of an array, taken on the host: devices of a CPU that exchange arrays can
     wait for each other for ever."""
     if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-        data = np.asarray(jax.random.key_data(leaf))[rows]
+        data = jnp.asarray(np.asarray(jax.random.key_data(leaf))[rows])
         return jax.random.wrap_key_data(data, impl=jax.random.key_impl(leaf))
     return np.asarray(leaf)[rows]

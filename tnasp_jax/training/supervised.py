@@ -183,8 +183,11 @@ def fit(
       config: the recipe.
 
     Returns:
-      Parameters and the training loss of each epoch, [epochs].
+      Parameters and the training loss of each epoch, [epochs]; none of a predictor
+      that is fitted at once.
     """
+    if predictor.fit is not None:
+        return predictor.fit(key, graphs, labels), jnp.zeros(0)
     state = start(predictor, graphs, key, config)
     state, loss = train_epochs(predictor, graphs, labels, state, config, config.epochs)
     return finish(predictor, state.params, graphs, labels), loss

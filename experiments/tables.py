@@ -132,7 +132,8 @@ def all_blocks(found: Results) -> list[Block]:
 
 
 def short_block(found: Results) -> Block:
-    """One table of both benchmarks: the methods that this library has."""
+    """One table of both benchmarks: the methods that this library has, the highest
+    published numbers, and our own predictors."""
     tables = [table for table in published.TABLES if table.rows]
     names = [table.table for table in tables]
     mine = {n: s for n, s in found.items() if s["table"] in names}
@@ -201,7 +202,9 @@ def _parts(
             for name in predictors:
                 rest.pop(name, None)
                 lines += _our_lines(name, modes, tables, columns, found, measure)
-        for name in rest if not short else ():
+        if short and not evolution:
+            lines.append(_highest_line(rows, columns))
+        for name in rest:
             lines += _our_lines(name, modes, tables, columns, found, measure)
         if lines:
             parts.append((heading, lines))
@@ -212,6 +215,13 @@ def _paper_line(rows: Sequence[published.Row], columns: list[Column]) -> Line:
     known = {column: value for row in rows for column, value in row.values.items()}
     values = [Value(known[c]) if c in known else None for c in columns]
     return Line(rows[0].method, rows[0].source, False, values)
+
+
+def _highest_line(rows: Sequence[published.Row], columns: list[Column]) -> Line:
+    """Of each column, over all methods that are published without further labels."""
+    values = [max((r.values.get(c, -1.0) for r in rows), default=-1.0) for c in columns]
+    shown = [Value(value) if value >= 0 else None for value in values]
+    return Line("the highest published number that we found", "", False, shown)
 
 
 def _our_lines(

@@ -136,7 +136,7 @@ def test_csv_has_one_record_a_value(folder):
 
 def test_short_is_one_table(folder):
     found = rows(tables.document(folder, "markdown", short=True))
-    assert "CTNAS" not in found
+    assert "SPOS" not in found
     assert len(found["method"]) == 10
     assert found["ours: tnasp, operations as nodes"][::5] == [
         *("0.610 (0.012)", "0.600 (0.012)"),

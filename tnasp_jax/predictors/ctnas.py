@@ -12,9 +12,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tnasp_jax.graphs import Graphs, check_shapes, is_valid, live_adjacency
+from tnasp_jax.graphs import Graphs, check_shapes, live_adjacency
 from tnasp_jax.predictors.base import Predictor
-from tnasp_jax.predictors.tnasp import FLOAT32, _Dropout, dense
+from tnasp_jax.predictors.layers import (
+    FLOAT32,
+    Dropout,
+    dense,
+    embed,
+    mean_over,
+    mode,
+    of_network,
+    with_itself,
+)
 
 # log(p / (1 - p)) / 1.702 is the normal quantile of p to within 0.1 for usual p.
 LOGIT_PER_QUANTILE = 1.702
@@ -60,20 +69,12 @@ def ctnas(num_ops: int, config: CtnasConfig = CtnasConfig()) -> Predictor:
       time for wrong shapes.
     """
     network = _Ctnas(num_ops, config)
-
-    def init(key: jax.Array, graphs: Graphs):
-        check_shapes(graphs)
-        return network.init(key, graphs)["params"]
-
-    def apply(params, graphs: Graphs, *, dropout_key=None) -> jax.Array:
-        check_shapes(graphs)
-        scores = network.apply({"params": params}, graphs, **_mode(dropout_key))
-        return jnp.where(is_valid(graphs, num_ops), jnp.asarray(scores), jnp.nan)
+    init, apply = of_network(network, num_ops)
 
     def objective(params, graphs: Graphs, labels, weights, *, dropout_key):
         check_shapes(graphs)
         logits_BB = network.apply(
-            {"params": params}, graphs, method="pairs", **_mode(dropout_key)
+            {"params": params}, graphs, method="pairs", **mode(dropout_key)
         )
         return comparison_loss(jnp.asarray(logits_BB), labels, weights)
 
@@ -128,27 +129,14 @@ class GraphEncoder(nn.Module):
         mask_BN = jnp.asarray(graphs.mask)
         batch, slots = mask_BN.shape
         ops = jnp.where(mask_BN, jnp.clip(graphs.ops, 0, self.num_ops - 1), 0)
-        x_BND = nn.Embed(
-            self.num_ops,
-            cfg.width,
-            embedding_init=nn.initializers.normal(1.0),
-            name="operation",
-        )(ops)
+        x_BND = embed(self.num_ops, cfg.width, "operation")(ops)
         mixing_BNN = with_itself(live_adjacency(graphs))
         for layer in range(cfg.num_layers):
             mixed_BND = jnp.matmul(mixing_BNN, x_BND, precision=FLOAT32)
             mixed_TD = mixed_BND.reshape(batch * slots, cfg.width)
             out_TD = nn.relu(dense(cfg.width, f"convolution_{layer}")(mixed_TD))
             x_BND += out_TD.reshape(x_BND.shape)
-        weights = mask_BN / jnp.maximum(jnp.sum(mask_BN, axis=1, keepdims=True), 1)
-        pooled_BD = jnp.einsum("bnd,bn->bd", x_BND, weights, precision=FLOAT32)
-        return _Dropout(cfg.dropout)(pooled_BD, train)
-
-
-def with_itself(edges_BNN: jax.Array) -> jax.Array:
-    """Rows of A + I divided by their sums, [B, N, N] float32."""
-    linked = edges_BNN.astype(jnp.float32) + jnp.eye(edges_BNN.shape[-1])[None]
-    return linked / jnp.sum(linked, axis=2, keepdims=True)
+        return Dropout(cfg.dropout)(mean_over(mask_BN, x_BND), train)
 
 
 class _Ctnas(nn.Module):
@@ -194,10 +182,3 @@ class _Ctnas(nn.Module):
         first = jnp.matmul(u_BD, self.comparator[:width], precision=FLOAT32)
         second = jnp.matmul(v_RD, self.comparator[width:], precision=FLOAT32)
         return first + second.T + self.bias[None, :]
-
-
-def _mode(dropout_key) -> dict:
-    """Arguments of a flax module's apply with and without a dropout key."""
-    if dropout_key is None:
-        return {}
-    return {"train": True, "rngs": {"dropout": dropout_key}}

@@ -16,9 +16,8 @@ import optax
 from tnasp_jax.graphs import Graphs, check_shapes, is_valid
 from tnasp_jax.invariants import invariants
 from tnasp_jax.predictors.base import Params, Predictor
+from tnasp_jax.predictors.layers import FLOAT32
 from tnasp_jax.spaces.base import CostedSpace
-
-FLOAT32 = jax.lax.Precision.HIGHEST
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

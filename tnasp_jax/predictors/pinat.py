@@ -17,19 +17,22 @@ import jax
 import jax.numpy as jnp
 
 from tnasp_jax import encodings, losses
-from tnasp_jax.graphs import Graphs, check_shapes, is_valid, live_adjacency
+from tnasp_jax.graphs import Graphs, live_adjacency
 from tnasp_jax.predictors.base import Predictor
-from tnasp_jax.predictors.ctnas import with_itself
-from tnasp_jax.predictors.tnasp import (
+from tnasp_jax.predictors.layers import (
     FLOAT32,
-    TnaspConfig,
-    _Attention,
-    _Dropout,
-    _Narrowing,
-    _norm,
+    Attention,
+    Dropout,
+    Narrowing,
     dense,
-    position_slots,
+    embed,
+    live_ops,
+    mean_over,
+    norm,
+    of_network,
+    with_itself,
 )
+from tnasp_jax.predictors.tnasp import position_slots
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -74,18 +77,7 @@ def pinat(num_ops: int, config: PinatConfig = PinatConfig()) -> Predictor:
       for wrong shapes.
     """
     network = _Pinat(num_ops, config)
-
-    def init(key: jax.Array, graphs: Graphs):
-        check_shapes(graphs)
-        return network.init(key, graphs)["params"]
-
-    def apply(params, graphs: Graphs, *, dropout_key=None) -> jax.Array:
-        check_shapes(graphs, position_slots(params))
-        rngs = None if dropout_key is None else {"dropout": dropout_key}
-        scores = network.apply(
-            {"params": params}, graphs, train=dropout_key is not None, rngs=rngs
-        )
-        return jnp.where(is_valid(graphs, num_ops), jnp.asarray(scores), jnp.nan)
+    init, apply = of_network(network, num_ops, position_slots)
 
     def objective(params, graphs: Graphs, labels, weights, *, dropout_key):
         scores = apply(params, graphs, dropout_key=dropout_key)
@@ -107,38 +99,26 @@ class _Pinat(nn.Module):
         forward_BNN = with_itself(live_BNN)
         backward_BNN = with_itself(jnp.swapaxes(live_BNN, 1, 2))
         weights = mask_BN / jnp.maximum(jnp.sum(mask_BN, axis=1, keepdims=True), 1)
-        # Index num_ops is the operation of a dead slot, which nothing reads.
-        ops = jnp.where(
-            mask_BN, jnp.clip(graphs.ops, 0, self.num_ops - 1), self.num_ops
-        )
-        x_TD = nn.Embed(
-            self.num_ops + 1,
-            cfg.width,
-            embedding_init=nn.initializers.normal(1.0),
-            name="operation",
-        )(ops.reshape(-1))
+        ops = live_ops(graphs, self.num_ops)
+        x_TD = embed(self.num_ops + 1, cfg.width, "operation")(ops.reshape(-1))
         rows = encodings.laplacian_rows(graphs).reshape(batch * slots, slots)
         x_TD += dense(cfg.width, "position")(rows)
-        x_TD = _norm("norm")(_Dropout(cfg.dropout)(x_TD, train))
-        heads = TnaspConfig(
-            num_heads=cfg.num_heads, head_width=cfg.head_width, dropout=cfg.dropout
-        )
+        x_TD = norm("norm")(Dropout(cfg.dropout)(x_TD, train))
         for layer in range(cfg.num_layers):
-            attended_TD = _Attention(heads, name=f"attention_{layer}")(
-                x_TD, mask_BN, train
-            )
+            attended_TD = Attention(
+                cfg.num_heads, cfg.head_width, cfg.dropout, name=f"attention_{layer}"
+            )(x_TD, mask_BN, train)
             invariant_TD = _Invariant(cfg, name=f"invariant_{layer}")(
                 x_TD, forward_BNN, backward_BNN, weights, train
             )
-            x_TD = _norm(f"attention_norm_{layer}")(x_TD + attended_TD + invariant_TD)
+            x_TD = norm(f"attention_norm_{layer}")(x_TD + attended_TD + invariant_TD)
             hidden = nn.relu(dense(cfg.hidden, f"expand_{layer}")(x_TD))
-            mixed_TD = _Narrowing(cfg.width, name=f"contract_{layer}")(hidden)
-            mixed_TD = _Dropout(cfg.dropout)(mixed_TD, train)
-            x_TD = _norm(f"mix_norm_{layer}")(x_TD + mixed_TD)
-        x_BND = x_TD.reshape(batch, slots, cfg.width)
-        pooled_BD = jnp.einsum("bnd,bn->bd", x_BND, weights, precision=FLOAT32)
+            mixed_TD = Narrowing(cfg.width, name=f"contract_{layer}")(hidden)
+            mixed_TD = Dropout(cfg.dropout)(mixed_TD, train)
+            x_TD = norm(f"mix_norm_{layer}")(x_TD + mixed_TD)
+        pooled_BD = mean_over(mask_BN, x_TD.reshape(batch, slots, cfg.width))
         hidden = dense(cfg.regressor_hidden, "regressor_in", bias=False)(pooled_BD)
-        hidden = _Dropout(cfg.dropout)(hidden, train)
+        hidden = Dropout(cfg.dropout)(hidden, train)
         return dense(1, "regressor_out", bias=False)(hidden)[:, 0]
 
 
@@ -174,5 +154,5 @@ class _Invariant(nn.Module):
                 mixed.reshape(batch * slots, 3 * cfg.width)
             )
         )
-        out_TD = _Narrowing(cfg.width, bias=False, name="contract")(hidden)
-        return _Dropout(cfg.dropout)(out_TD, train)
+        out_TD = Narrowing(cfg.width, bias=False, name="contract")(hidden)
+        return Dropout(cfg.dropout)(out_TD, train)

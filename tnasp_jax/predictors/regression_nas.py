@@ -7,12 +7,11 @@ error of the labels. Axis letters: B architectures, D width.
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 
-from tnasp_jax.graphs import Graphs, check_shapes, is_valid
+from tnasp_jax.graphs import Graphs
 from tnasp_jax.predictors.base import Predictor
 from tnasp_jax.predictors.ctnas import CtnasConfig, GraphEncoder
-from tnasp_jax.predictors.tnasp import dense
+from tnasp_jax.predictors.layers import dense, of_network
 
 
 def regression_nas(num_ops: int, config: CtnasConfig = CtnasConfig()) -> Predictor:
@@ -26,20 +25,7 @@ def regression_nas(num_ops: int, config: CtnasConfig = CtnasConfig()) -> Predict
       A `Predictor`; `apply` raises ValueError at trace time for wrong shapes.
     """
     network = _RegressionNas(num_ops, config)
-
-    def init(key: jax.Array, graphs: Graphs):
-        check_shapes(graphs)
-        return network.init(key, graphs)["params"]
-
-    def apply(params, graphs: Graphs, *, dropout_key=None) -> jax.Array:
-        check_shapes(graphs)
-        rngs = None if dropout_key is None else {"dropout": dropout_key}
-        scores = network.apply(
-            {"params": params}, graphs, train=dropout_key is not None, rngs=rngs
-        )
-        return jnp.where(is_valid(graphs, num_ops), jnp.asarray(scores), jnp.nan)
-
-    return Predictor(init, apply)
+    return Predictor(*of_network(network, num_ops))
 
 
 class _RegressionNas(nn.Module):

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from tnasp_jax import losses
 from tnasp_jax.graphs import Graphs, check_shapes, is_valid, live_adjacency
 from tnasp_jax.predictors.base import Predictor
-from tnasp_jax.predictors.tnasp import _Dropout, dense
+from tnasp_jax.predictors.layers import Dropout, dense, mode
 from tnasp_jax.spaces.base import CostedSpace
 
 LARGEST_LOG_COST = 20.0  # About log of the largest cost of a node in these spaces.
@@ -71,12 +71,8 @@ def renas(space: CostedSpace, config: RenasConfig = RenasConfig()) -> Predictor:
 
     def apply(params, graphs: Graphs, *, dropout_key=None) -> jax.Array:
         check_shapes(graphs, slots)
-        rngs = None if dropout_key is None else {"dropout": dropout_key}
         scores = network.apply(
-            {"params": params},
-            planes(space, graphs),
-            train=dropout_key is not None,
-            rngs=rngs,
+            {"params": params}, planes(space, graphs), **mode(dropout_key)
         )
         return jnp.where(is_valid(graphs, num_ops), jnp.asarray(scores), jnp.nan)
 
@@ -143,7 +139,7 @@ class _Renas(nn.Module):
         x_BF = x_BNNC.reshape(len(x_BNNC), -1)
         for layer, width in enumerate(cfg.hidden):
             x_BF = nn.relu(dense(width, f"dense_{layer}")(x_BF))
-            x_BF = _Dropout(cfg.dropout)(x_BF, train)
+            x_BF = Dropout(cfg.dropout)(x_BF, train)
         return dense(1, "score")(x_BF)[:, 0]
 
 

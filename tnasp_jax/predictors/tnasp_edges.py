@@ -14,12 +14,8 @@ import numpy as np
 
 from tnasp_jax.graphs import Graphs, check_shapes, is_valid
 from tnasp_jax.predictors.base import Predictor
-from tnasp_jax.predictors.tnasp import (
-    FLOAT32,
-    TnaspConfig,
-    TransformerRegressor,
-    dense,
-)
+from tnasp_jax.predictors.layers import FLOAT32, dense, embed, mode
+from tnasp_jax.predictors.tnasp import TnaspConfig, TransformerRegressor
 from tnasp_jax.spaces.nasbench201 import EDGE_OPS, EDGES, NASBENCH201
 
 _NODES = 4
@@ -52,10 +48,7 @@ def tnasp_edges(config: TnaspConfig = TnaspConfig()) -> Predictor:
 
     def apply(params, graphs: Graphs, *, dropout_key=None) -> jax.Array:
         check_shapes(graphs, NASBENCH201.num_nodes)
-        rngs = None if dropout_key is None else {"dropout": dropout_key}
-        scores = network.apply(
-            {"params": params}, graphs, train=dropout_key is not None, rngs=rngs
-        )
+        scores = network.apply({"params": params}, graphs, **mode(dropout_key))
         ops_BE, live_BE = _edges(graphs)
         on_edges = (ops_BE > 0) & (ops_BE < len(EDGE_OPS))
         valid = is_valid(graphs, len(NASBENCH201.ops))
@@ -93,12 +86,7 @@ class _TnaspEdges(nn.Module):
         ops_BE, live_BE = _edges(graphs)
         # A node's operations count like EDGE_OPS, with the input in the place of none.
         ops_BE = jnp.where(live_BE, jnp.clip(ops_BE, 0, len(EDGE_OPS) - 1), 0)
-        tokens_BED = nn.Embed(
-            len(EDGE_OPS),
-            cfg.width,
-            embedding_init=nn.initializers.normal(1.0),
-            name="operation",
-        )(ops_BE)
+        tokens_BED = embed(len(EDGE_OPS), cfg.width, "operation")(ops_BE)
         if cfg.position == "laplacian":
             to_edges_EV = self.param(
                 "to_edges",

@@ -132,8 +132,18 @@ NB101 = Published(
         ),
         _nb101("TNASP", _TNASP, 0.600, 0.669, 0.752, 0.705, 0.820, ours=("tnasp",)),
         _nb101("GMAE-NAS", "IJCAI 2022", 0.666, 0.697, 0.788, 0.732, 0.775),
-        _nb101("PINAT, MSE", _PINAT, 0.679, 0.715, 0.801, 0.772, 0.846),
-        _nb101("PINAT, pairwise BCE", _PINAT, 0.717, 0.764, 0.820, 0.812, 0.854),
+        _nb101(
+            "PINAT, MSE",
+            _PINAT,
+            *(0.679, 0.715, 0.801, 0.772, 0.846),
+            ours=("pinat",),
+        ),
+        _nb101(
+            "PINAT, pairwise BCE",
+            _PINAT,
+            *(0.717, 0.764, 0.820, 0.812, 0.854),
+            ours=("pinat_rank",),
+        ),
         _nb101("NAR-Former", _NAR_FORMER, 0.632, 0.653, 0.801, 0.765, 0.871),
         _nb101(
             "NN-Former",
@@ -184,7 +194,12 @@ NB201 = Published(
             *(0.539, 0.589, 0.640, 0.689, 0.724),
             ours=("tnasp_edges", "tnasp"),
         ),
-        _nb201("PINAT", _PINAT, 0.549, 0.631, 0.706, 0.761, 0.784),
+        _nb201(
+            "PINAT",
+            _PINAT,
+            *(0.549, 0.631, 0.706, 0.761, 0.784),
+            ours=("pinat", "pinat_rank"),
+        ),
         _nb201("NAR-Former", _NAR_FORMER, None, 0.660, 0.790, 0.849, 0.901),
         _nb201(
             "NN-Former",

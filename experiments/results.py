@@ -3,6 +3,7 @@
 import importlib.metadata
 import json
 import platform
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ def summarise(
         for target in cell.eval_targets
     }
     ceilings = {
-        target: _number(benchmarks.ceiling(table, cell.train_target, target))
+        target: number(benchmarks.ceiling(table, cell.train_target, target))
         for target in cell.eval_targets
     }
     evolution = cell.evolution
@@ -172,21 +173,32 @@ def _taus(truth, rows, scores, keep) -> dict[str, Any]:
     for draw_rows, draw_scores, kept in zip(rows, scores, keep, strict=True):
         use = kept[draw_rows] & ~np.isnan(truth[draw_rows])
         tau = metrics.kendall_tau_host(draw_scores[use], truth[draw_rows][use])
-        values.append(_number(tau))
+        values.append(number(tau))
+    return spread(values, "tau is not defined where all scores or labels are equal")
+
+
+def spread(values: Sequence[float | None], undefined: str) -> dict[str, Any]:
+    """A number of each draw with mean and sd; None is left out of both.
+
+    Args:
+      values: one a draw.
+      undefined: why a draw may have none; the reason that is given.
+    """
     known = [value for value in values if value is not None]
     summary: dict[str, Any] = {
-        "per_seed": values,
-        "mean": _number(np.mean(known)) if known else None,
-        "std": _number(np.std(known, ddof=1)) if len(known) > 1 else None,
+        "per_seed": list(values),
+        "mean": number(np.mean(known)) if known else None,
+        "std": number(np.std(known, ddof=1)) if len(known) > 1 else None,
     }
     if len(known) < len(values):
-        summary["reason"] = "tau is not defined where all scores or labels are equal"
+        summary["reason"] = undefined
     elif len(known) == 1:
         summary["reason"] = "one draw has no standard deviation"
     return summary
 
 
-def _number(value: Any) -> float | None:
+def number(value: Any) -> float | None:
+    """A float of six decimals, None for NaN and infinities."""
     value = float(value)
     return round(value, 6) if np.isfinite(value) else None
 

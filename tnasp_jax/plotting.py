@@ -1,11 +1,119 @@
 """Plots with matplotlib (the extra `plots`), imported where they are drawn."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+# Okabe and Ito's colours, told apart by colour-blind readers; without the yellow, which
+# is too faint for a line on white.
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+
+
+class Panel(NamedTuple):
+    """Curves over a few points, which stand at equal distances.
+
+    Attributes:
+      title: of the panel, which is what the vertical axis shows.
+      xlabel: of the horizontal axis.
+      ticks: P texts, one a point.
+      curves: means [P] and standard deviations [P] by name; NaN leaves a gap, and a
+        deviation that is NaN has no bar.
+      positive: values are never below zero; the axis starts there, and bars are cut.
+      linear_to: where the vertical axis turns from linear to logarithmic; None for
+        never.
+    """
+
+    title: str
+    xlabel: str
+    ticks: Sequence[str]
+    curves: Mapping[str, tuple[np.ndarray, np.ndarray]]
+    positive: bool = False
+    linear_to: float | None = None
+
+
+def curves(rows: Mapping[str, Sequence[Panel]]) -> "Figure":
+    """Rows of panels under one legend, each curve with bars of one deviation.
+
+    Curves of a point are moved apart a little, so that bars do not hide each other. A
+    name has one colour and marker everywhere.
+
+    Args:
+      rows: panels by the row's title, which should name what was measured on what.
+
+    Returns:
+      A figure as wide as a page's text; `figure.savefig(path)` writes it.
+    """
+    from matplotlib.figure import Figure
+
+    names = dict.fromkeys(
+        name for panels in rows.values() for panel in panels for name in panel.curves
+    )
+    height = 2.6 * len(rows) + 0.2 * -(-len(names) // 5)
+    figure = Figure(figsize=(7.4, height), layout="constrained", dpi=150)
+    handles = {}
+    parts = figure.subfigures(len(rows), 1, squeeze=False)[:, 0]
+    for part, (title, panels) in zip(parts, rows.items(), strict=True):
+        part.suptitle(title, fontsize=8.5, x=0.01, ha="left")
+        axes_of = part.subplots(1, len(panels), squeeze=False)[0]
+        for axes, panel in zip(axes_of, panels, strict=True):
+            handles |= _draw(axes, panel, list(names))
+    figure.legend(
+        [handles[name] for name in names],
+        list(names),
+        loc="outside lower center",
+        ncols=min(len(names), 5),
+        frameon=False,
+        fontsize=8,
+    )
+    return figure
+
+
+def _draw(axes: "Axes", panel: Panel, names: list[str]) -> dict:
+    """Draws one panel; the handle of each curve."""
+    handles = {}
+    points = np.arange(len(panel.ticks))
+    step = min(0.06, 0.5 / len(names))
+    for at, name in enumerate(names):
+        if name not in panel.curves:
+            continue
+        mean, deviation = panel.curves[name]
+        again = at >= len(_COLOURS)  # A colour's second curve has another marker.
+        line, caps, bars = handles[name] = axes.errorbar(
+            points + step * (at - (len(names) - 1) / 2),
+            mean,
+            yerr=np.nan_to_num(deviation),
+            color=_COLOURS[at % len(_COLOURS)],
+            marker=_MARKERS[(at + again) % len(_MARKERS)],
+            markerfacecolor="white" if again else None,
+            linestyle="--" if again else "-",
+            markersize=3.5,
+            linewidth=1,
+            elinewidth=0.8,
+        )
+        line.set_clip_on(False)  # A marker on the edge is seen whole.
+        for part in (*caps, *bars):
+            part.set_alpha(0.5)
+    axes.set_xticks(points, panel.ticks)
+    axes.set_title(panel.title, fontsize=8, loc="left")
+    axes.set_xlabel(panel.xlabel, fontsize=8)
+    if panel.linear_to is not None:
+        axes.set_yscale("symlog", linthresh=panel.linear_to)
+        low, high = axes.get_ylim()
+        ticks = panel.linear_to * np.array([0, 0.5, 1, 10, 100, 1000])
+        axes.set_yticks(ticks[(low <= ticks) & (ticks <= high)])
+        axes.yaxis.set_major_formatter("{x:g}")
+    if panel.positive:
+        axes.set_ylim(bottom=0)
+    axes.tick_params(labelsize=8)
+    axes.grid(axis="y", color="0.9", linewidth=0.6)
+    axes.spines[["top", "right"]].set_visible(False)
+    return handles
 
 
 def scatter(

@@ -3,11 +3,12 @@
 import csv
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
 
-from experiments import blocks, published, tables, targets
+from experiments import blocks, published, reasons, table_rows, tables, targets
 from experiments.command import UserError
 from experiments.published import Column
 from tnasp_jax import benchmarks
@@ -42,6 +43,9 @@ def write(folder, name, tau, **changes):
         },
         "kendall_tau_heldout": value | {"mean": tau - 0.05},
         "ceiling_by_target": dict.fromkeys(test, 0.89412),
+        "train_steps": 30 * n_train,
+        "wall_seconds": 1234.56,
+        "device": "cpu x2",
     }
     (folder / f"{name}.json").write_text(json.dumps(summary | changes))
 
@@ -103,7 +107,7 @@ def test_markdown_has_ours_under_the_paper(folder):
     assert found["ours: tnasp_edges, edges as tokens"][0] == "0.540 (0.012)"
     labels = list(found)
     assert labels.index("ours: tnasp") == labels.index("TNASP") + 1
-    evolved = labels.index(f"*{tables.EVOLVED}*")
+    evolved = labels.index(f"*{table_rows.EVOLVED}*")
     assert labels.index("ours: tnasp_unmasked") < evolved
     assert labels.index("ours: SE, tnasp, T = 6") == labels.index("TNASP + SE") + 1
     assert "trained on c10v_val: what c10v_val is" in text
@@ -119,6 +123,93 @@ def test_text_has_further_blocks(folder):
     assert "0.550 (0.012)" in text[text.index("held out") :]
     assert "trained on digits" in text
     assert max(map(len, text.splitlines())) < 250
+
+
+def test_costs_stand_under_the_main_block(folder):
+    text = tables.document(folder, "markdown")
+    costs = text.split("**What our rows cost")[1:]
+    assert len(costs) == 3  # NAS-Bench-101, NAS-Bench-201, digits: once each.
+    found = rows(costs[0].partition("**The same")[0])
+    assert found["ours: tnasp"] == [
+        *("3,000 / 1,235", "-", "12,720 / 1,235", "-", "-", "-"),
+    ]
+    assert found["ours: tnasp_unmasked"][-1] == "1,500 / 1,235"
+    assert "TNASP" not in found and "device: cpu x2\n" in costs[0]
+    assert "What our rows cost" not in tables.document(folder, "markdown", short=True)
+
+
+def test_a_cell_names_its_device_where_they_differ(folder):
+    cell, device = ("nb101", "tnasp", 172), "NVIDIA H100 x1"
+    write(folder, "nb101_tnasp_172", 0.66, cell=cell, device=device)
+    text = tables.document(folder, "markdown")
+    costs = rows(text.split("**What our rows cost")[1])
+    assert costs["ours: tnasp"][1] == "5,160 / 1,235 on NVIDIA H100 x1"
+    assert "device: cpu x2, or as the cell says" in text
+
+
+def gaps(text):
+    """What stands under the heading of the differences, of the first table."""
+    _, _, after = text.partition("**Ours minus the published number")
+    return after.partition("**")[2].partition("**")[0]
+
+
+def test_differences_have_their_reason(tmp_path):
+    cells = {100: 0.600 + 2.1 * 0.0123, 172: 0.669 - 1.9 * 0.0123}
+    for n_train, tau in cells.items():
+        cell = ("nb101", "tnasp", n_train)
+        write(tmp_path, f"nb101_tnasp_{n_train}", tau, cell=cell)
+    cell = ("nb101", "tnasp", 100)
+    evolved = {"self_evolution": "minimax", "se_rounds": 6}
+    write(tmp_path, "nb101_tnasp_se_100", 0.5, cell=cell, **evolved)
+    control = {"self_evolution": "control", "se_rounds": 6}  # No published method.
+    write(tmp_path, "nb101_tnasp_control_100", 0.5, cell=cell, **control)
+    told = gaps(tables.document(tmp_path, "markdown"))
+    found = rows(told)
+    assert found["ours: tnasp"] == ["+0.026", *[""] * 4]
+    assert found["ours: SE, tnasp, T = 6"] == ["-0.113", *[""] * 4]
+    assert not any("control" in label for label in found)
+    assert f"\n- tnasp: {reasons.REASONS['tnasp', 'nb101']}\n" in told
+    records = csv.DictReader(io.StringIO(tables.document(tmp_path, "csv")))
+    told = [r for r in records if r["reason"] != "-"]
+    assert [(r["method"], r["n_train"], r["published"]) for r in told] == [
+        ("ours: tnasp", "100", "0.6"),
+        ("ours: SE, tnasp, T = 6", "100", "0.613"),
+    ]
+
+
+def test_without_a_deviation_nothing_differs(tmp_path):
+    one = {"test_acc": {"per_seed": [0.9], "mean": 0.9, "std": None}}
+    changes = {"seeds": [0], "kendall_tau_by_target": one}
+    write(tmp_path, "nb101_tnasp_100", 0.9, cell=("nb101", "tnasp", 100), **changes)
+    text = tables.document(tmp_path, "markdown")
+    assert "0.900 (1 draw)" in text and gaps(text) == ""
+
+
+def test_every_difference_of_our_results_has_a_reason():
+    found = tables.read_results(ROOT / "results")
+    missing = {
+        f"{line.predictor} on {column.table}: {value.gap:+.3f} at {column.n_train}"
+        for block in table_rows.all_blocks(found)
+        for _, lines in block.parts
+        for line in lines
+        for column, value in zip(block.columns, line.values, strict=True)
+        if value and value.gap and (line.predictor, column.table) not in reasons.REASONS
+    }
+    assert not missing, (
+        "more than two sd off the published number; say why, or that it is not known, "
+        f"in experiments/reasons.py: {sorted(missing)}"
+    )
+
+
+def test_reasons_are_of_published_rows_and_cite_what_is_there():
+    known = {
+        (name, t.table) for t in published.TABLES for r in t.rows for name in r.ours
+    }
+    assert reasons.REASONS.keys() <= known
+    for reason in reasons.REASONS.values():
+        cited = re.findall(r"(?:docs|results)/[\w/.]+\.(?:md|json)", reason)
+        assert [path for path in cited if not (ROOT / path).exists()] == []
+        assert reason.endswith(".")
 
 
 def test_csv_has_one_record_a_value(folder):

@@ -24,8 +24,7 @@ from experiments.progress import Progress
 from tnasp_jax import metrics, runs
 from tnasp_jax.benchmarks import Table
 from tnasp_jax.predictors import get_predictor
-from tnasp_jax.training import supervised
-from tnasp_jax.training.draws import over_draws
+from tnasp_jax.training.draws import fit_draws, over_draws
 
 SEEDS = ",".join(str(seed) for seed in range(100, 120))
 
@@ -76,20 +75,20 @@ def judged(cell: Cell, table: Table) -> np.ndarray:
     predictor = get_predictor(cell.predictor, table.space)
     draws = draw_data(cell, table)
 
-    def one(graphs, units, key, validation, hidden):
-        params, _ = supervised.fit(predictor, graphs, units, key, cell.fit)
+    def tau(params, validation, hidden):
         return metrics.kendall_tau(predictor.apply(params, validation), hidden)
 
-    train = over_draws(one, devices.mesh())
-    return np.asarray(
-        train(
-            draws.train,
-            draws.train_units,
-            draws.fit_keys,
-            draws.validation,
-            draws.val_units,
-        )
+    mesh = devices.mesh()
+    params = fit_draws(
+        predictor,
+        draws.train,
+        draws.train_units,
+        draws.fit_keys,
+        cell.fit,
+        mesh,
     )
+    judge = over_draws(tau, mesh)
+    return np.asarray(judge(params, draws.validation, draws.val_units))
 
 
 def _varied(values: flags.FlagValues, text: str, table: Table) -> Cell:

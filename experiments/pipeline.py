@@ -68,6 +68,8 @@ def run_cell(
             f"--self_evolution={cell.self_evolution}: {cell.predictor} is fitted at "
             "once, self-evolution trains by steps; use --self_evolution=off"
         )
+    if predictor.check is not None:
+        predictor.check()
     trained = _trained(from_run, cell, table) if from_run else None
     draws = draw_data(cell, table)
     finished = open_workdir(workdir, cell, flags_text, resume, overwrite)
@@ -147,7 +149,8 @@ def score_draws(
     """
     score = evaluation.scorer(predictor, mesh=devices.mesh())
     rows = [split.test_index for split in draws.splits]
-    whole = jax.tree.map(jnp.asarray, table.graphs) if cell.n_test is None else None
+    everywhere = all(len(test) == len(table) for test in rows)
+    whole = jax.tree.map(jnp.asarray, table.graphs) if everywhere else None
     progress = Progress(len(cell.seeds), "scoring test cells", quiet)
     scores = []
     for draw in range(len(cell.seeds)):

@@ -1,5 +1,6 @@
 """results.json and predictions.npz of a run, as written in the contracts."""
 
+import contextlib
 import importlib.metadata
 import json
 import platform
@@ -114,12 +115,12 @@ def save_predictions(
 
 
 def versions() -> dict[str, str]:
-    """Versions of what a result depends on."""
-    names = ("jax", "jaxlib", "flax", "optax", "numpy", "scipy")
-    return {
-        "python": platform.python_version(),
-        **{name: importlib.metadata.version(name) for name in names},
-    }
+    """Versions of what a result may depend on."""
+    found = {"python": platform.python_version()}
+    for name in ("jax", "jaxlib", "flax", "optax", "numpy", "scipy", "lightgbm"):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):  # An extra.
+            found[name] = importlib.metadata.version(name)
+    return found
 
 
 def read_json(path: Path) -> dict[str, Any]:

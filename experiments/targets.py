@@ -1,9 +1,10 @@
 """Which accuracies a benchmark table holds, and how far they agree.
 
-python -m experiments.targets [nb101] [nb201] [nb201digits]
+python -m experiments.targets [TABLE ...]
 
-Prints a markdown table for each: every label, its split, repeats, epochs and unit, the
-cells where it was measured, and Kendall's tau-b between it and the training label.
+Prints a markdown table for each of them, or of all: every label, its split, repeats,
+epochs and unit, the cells where it was measured, and Kendall's tau-b between it and the
+training label.
 """
 
 from absl import flags
@@ -29,7 +30,9 @@ def main(values: flags.FlagValues, names: list[str]) -> None:
 def document(table: Table) -> str:
     """The labels of one table as markdown, the training label first."""
     uses = {table.train_target: "trained on"}
-    uses |= dict.fromkeys(table.eval_targets, "ranked by")
+    for target in table.eval_targets:
+        learnt = target in uses
+        uses[target] = "trained on; other cells ranked by" if learnt else "ranked by"
     order = [*uses, *(target for target in table.labels if target not in uses)]
     lines = [
         f"| target | what it is | used | cells | tau with {table.train_target} |",

@@ -18,7 +18,7 @@ from experiments.progress import Progress
 from tnasp_jax import metrics, runs
 from tnasp_jax.predictors import Predictor
 from tnasp_jax.training import self_evolution, supervised
-from tnasp_jax.training.draws import over_draws
+from tnasp_jax.training.draws import fit_draws, over_draws
 
 SEGMENTS = 10
 CHECKPOINT_SECONDS = 30.0
@@ -154,9 +154,15 @@ class Trainer:
     def _fit_at_once(self) -> Any:
         """The parameters of a predictor that is not trained by steps."""
         draws = self.draws
-        fit = self._over_draws(_fit_whole, config=self.cell.fit)
         progress = Progress(1, f"fitting {len(self.cell.seeds)} draws", self.quiet)
-        params = fit(draws.train, draws.train_units, draws.fit_keys)
+        params = fit_draws(
+            self.predictor,
+            draws.train,
+            draws.train_units,
+            draws.fit_keys,
+            self.cell.fit,
+            self.mesh,
+        )
         progress.update(1)
         return params
 
@@ -201,10 +207,6 @@ class Trainer:
                 _warn_growth(line)
             self._save("evolve", round_, state, last=round_ == config.rounds)
         return state.variables
-
-
-def _fit_whole(predictor, graphs, labels, key, config):
-    return supervised.fit(predictor, graphs, labels, key, config)[0]
 
 
 def _predict(predictor, state, graphs):

@@ -19,14 +19,15 @@ ROOMS = {
     "graphs": set(),
     "metrics": GRAPHS,
     "losses": set(),
-    "spaces": GRAPHS,
+    "cost": set(),
+    "spaces": GRAPHS | {"cost"},
     "encodings": GRAPHS,
     "invariants": SPACES,
     "predictors": SPACES | {"encodings", "invariants", "losses"},
     "training": TRAINING,
     "evaluation": TRAINING,
     # The leaves, which no other room imports.
-    "benchmarks": SPACES | {"metrics"},
+    "benchmarks": SPACES | {"cost", "metrics"},
     "plotting": set(),
     "runs": TRAINING | {"evaluation"},
 }

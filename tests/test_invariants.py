@@ -8,10 +8,10 @@ import pytest
 
 from tnasp_jax import graphs as graphs_lib
 from tnasp_jax import invariants as lib
-from tnasp_jax.spaces import NASBENCH101, NASBENCH201
+from tnasp_jax.spaces import DARTS, NASBENCH101, NASBENCH201
 
 SPACES = pytest.mark.parametrize(
-    "space", [NASBENCH101, NASBENCH201], ids=lambda s: s.name
+    "space", [NASBENCH101, NASBENCH201, DARTS], ids=lambda s: s.name
 )
 
 
@@ -59,7 +59,7 @@ def _learns(graphs, space):
 @SPACES
 def test_path_statistics_are_those_of_all_paths(space):
     graphs, num_ops = _graphs(space), len(space.ops)
-    actual = np.asarray(lib._paths(lib._Nodes(graphs, space)))
+    actual = np.concatenate(lib._paths(lib._Nodes(graphs, space)), axis=1)
     for row in range(len(graphs)):
         edges, ops, live = _merged(graphs[row], space)
         learns = _learns(graphs, space)[row]
@@ -86,7 +86,7 @@ def test_the_walk_is_that_over_all_paths(space, by_signal):
     graphs, num_ops = _graphs(space), len(space.ops)
     nodes = lib._Nodes(graphs, space)
     share = lib._signal_share(nodes) if by_signal else nodes.share
-    actual = np.asarray(lib._walk(nodes, share))
+    actual = np.concatenate(lib._walk(nodes, share), axis=1)
     for row in range(len(graphs)):
         edges, ops, live = _merged(graphs[row], space)
         learns = _learns(graphs, space)[row]
@@ -148,9 +148,9 @@ def test_a_chain_by_hand():
     conv, pool = (
         NASBENCH101.ops.index(name) for name in ("conv3x3-bn-relu", "maxpool3x3")
     )
-    counts = np.asarray(lib._counts(nodes))[0]
+    counts = np.concatenate(lib._counts(nodes), axis=1)[0]
     assert counts[:7].tolist() == [4, 3, 1, 1, 1, 1, 0.75]
-    depths = np.asarray(lib._depths(nodes))[0]
+    depths = np.concatenate(lib._depths(nodes), axis=1)[0]
     num_ops = len(NASBENCH101.ops)
     assert depths[[conv, pool]].tolist() == [1, 2]
     assert depths[[num_ops + conv, num_ops + pool]].tolist() == [2, 1]
@@ -165,3 +165,11 @@ def test_every_row_is_finite_and_free_of_its_batch(space):
     assert np.isfinite(together).all()
     alone = np.asarray(lib.invariants(graphs[5:6], space))
     np.testing.assert_allclose(together[5:6], alone, atol=1e-5)
+
+
+@SPACES
+def test_every_invariant_has_its_kind(space):
+    kinds = lib.kinds(space)
+    assert len(kinds) == lib.invariants(_graphs(space), space).shape[1]
+    assert (np.diff(kinds) >= 0).all() and kinds[0] == 0
+    assert set(np.diff(kinds)) == {0, 1}

@@ -142,21 +142,23 @@ def live_nodes(matrix: np.ndarray) -> np.ndarray:
     """Nodes on some path from the first node to the last one.
 
     Args:
-      matrix: [V, V] 0/1, strictly upper triangular; node 0 is the input, V - 1 the
+      matrix: [..., V, V] 0/1, strictly upper triangular; node 0 is the input, V - 1 the
         output.
 
     Returns:
-      [V] bool; all False where the output is unreachable.
+      [..., V] bool; all False where the output is unreachable.
     """
     matrix = np.asarray(matrix, bool)
-    size = len(matrix)
-    forward = np.zeros(size, bool)
-    backward = np.zeros(size, bool)
-    forward[0] = backward[-1] = True
+    size = matrix.shape[-1]
+    forward = np.zeros(matrix.shape[:-1], bool)
+    backward = np.zeros(matrix.shape[:-1], bool)
+    forward[..., 0] = backward[..., -1] = True
     for node in range(1, size):
-        forward[node] = (matrix[:node, node] & forward[:node]).any()
+        before = matrix[..., :node, node] & forward[..., :node]
+        forward[..., node] = before.any(axis=-1)
     for node in range(size - 2, -1, -1):
-        backward[node] = (matrix[node, node + 1 :] & backward[node + 1 :]).any()
+        after = matrix[..., node, node + 1 :] & backward[..., node + 1 :]
+        backward[..., node] = after.any(axis=-1)
     return forward & backward
 
 

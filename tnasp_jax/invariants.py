@@ -8,6 +8,7 @@ relabelling. Axis letters: B architectures, N node slots, P operations, F featur
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from tnasp_jax.graphs import Graphs, live_adjacency
 from tnasp_jax.spaces.base import CostedSpace
@@ -17,7 +18,7 @@ _GAINS = (0.5, 2.0)
 
 
 def invariants(graphs: Graphs, space: CostedSpace) -> jax.Array:
-    """All groups of this file side by side.
+    """All kinds of invariants side by side.
 
     Args:
       graphs: [B, N] of the space, slots in topological order, the input the only live
@@ -28,17 +29,37 @@ def invariants(graphs: Graphs, space: CostedSpace) -> jax.Array:
     Returns:
       [B, F] float32, finite for valid rows; F depends on the space alone.
     """
+    return jnp.concatenate(_by_kind(graphs, space), axis=1)
+
+
+def kinds(space: CostedSpace) -> np.ndarray:
+    """Which kind each invariant is of, such as the counts of operations along a walk.
+
+    Returns:
+      [F] int32, ascending from 0, in the order of `invariants`.
+    """
+    slots = space.num_nodes
+    one = Graphs(
+        ops=np.zeros((1, slots), np.int32),
+        adjacency=np.zeros((1, slots, slots), bool),
+        mask=np.ones((1, slots), bool),
+    )
+    found = jax.eval_shape(lambda graphs: _by_kind(graphs, space), one)
+    sizes = [kind.shape[1] for kind in found]
+    return np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
+
+
+def _by_kind(graphs: Graphs, space: CostedSpace) -> list[jax.Array]:
     nodes = _Nodes(graphs, space)
-    groups = [
-        _costs(graphs, nodes, space),
-        _counts(nodes),
-        _paths(nodes),
-        _walk(nodes, nodes.share),
-        _walk(nodes, _signal_share(nodes)),
-        _depths(nodes),
+    return [
+        *_costs(graphs, nodes, space),
+        *_counts(nodes),
+        *_paths(nodes),
+        *_walk(nodes, nodes.share),
+        *_walk(nodes, _signal_share(nodes)),
+        *_depths(nodes),
         _signals(nodes),
     ]
-    return jnp.concatenate(groups, axis=1)
 
 
 class _Nodes:
@@ -111,7 +132,7 @@ def _mean_before(share: jax.Array, values: jax.Array, slot: int) -> jax.Array:
     return jnp.einsum("bn,bn...->b...", share[:, :, slot], values, precision=FLOAT32)
 
 
-def _counts(nodes: _Nodes) -> jax.Array:
+def _counts(nodes: _Nodes) -> list[jax.Array]:
     """Nodes, edges, operations, pairs of neighbours, degrees, both ends."""
     pairs = jnp.einsum(
         "bnp,bnm,bmq->bpq", nodes.ops, nodes.edges, nodes.ops, precision=FLOAT32
@@ -129,29 +150,27 @@ def _counts(nodes: _Nodes) -> jax.Array:
         "bn,bnm->bm", nodes.source, nodes.edges, precision=FLOAT32
     )
     before_sink = jnp.einsum("bnm,bm->bn", nodes.edges, nodes.sink, precision=FLOAT32)
-    return jnp.concatenate(
-        [
-            jnp.stack([size, edges, *degrees], axis=1),
-            jnp.sum(nodes.ops, axis=1),
-            pairs.reshape(len(pairs), -1),
-            nodes.of_op(after_source),
-            nodes.of_op(before_sink),
-        ],
-        axis=1,
-    )
+    return [
+        jnp.stack([size, edges, *degrees], axis=1),
+        jnp.sum(nodes.ops, axis=1),
+        pairs.reshape(len(pairs), -1),
+        nodes.of_op(after_source),
+        nodes.of_op(before_sink),
+    ]
 
 
-def _costs(graphs: Graphs, nodes: _Nodes, space: CostedSpace) -> jax.Array:
+def _costs(graphs: Graphs, nodes: _Nodes, space: CostedSpace) -> list[jax.Array]:
     """Logs of operations and parameters, of all nodes and of each operation's."""
     found = []
     for cost in space.node_costs(graphs):
         per_node = jnp.sum(cost, axis=1) * nodes.live
-        found += [jnp.sum(per_node, axis=1, keepdims=True), nodes.of_op(per_node)]
-    number = jnp.sum(nodes.learns, axis=1, keepdims=True)
-    return jnp.concatenate([jnp.log1p(jnp.concatenate(found, axis=1)), number], axis=1)
+        total = jnp.sum(per_node, axis=1, keepdims=True)
+        both = jnp.concatenate([total, nodes.of_op(per_node)], axis=1)
+        found.append(jnp.log1p(both))
+    return [*found, jnp.sum(nodes.learns, axis=1, keepdims=True)]
 
 
-def _paths(nodes: _Nodes) -> jax.Array:
+def _paths(nodes: _Nodes) -> list[jax.Array]:
     """Over all paths from input to output: how many, how long, which operations."""
 
     def before(values, slot):
@@ -170,16 +189,13 @@ def _paths(nodes: _Nodes) -> jax.Array:
     total = jnp.maximum(jnp.sum(nodes.source * behind, axis=1), 1.0)[:, None]
     crossed = nodes.live * (through >= total - 0.5)  # By every path.
     longest, shortest = _extreme(nodes, jnp.max, -1e6), _extreme(nodes, jnp.min, 1e6)
-    return jnp.concatenate(
-        [
-            jnp.log(total),
-            nodes.of_op(through / total),
-            nodes.of_op(crossed),
-            nodes.at_sink(longest),
-            nodes.at_sink(shortest),
-        ],
-        axis=1,
-    )
+    return [
+        jnp.log(total),
+        nodes.of_op(through / total),
+        nodes.of_op(crossed),
+        nodes.at_sink(longest),
+        nodes.at_sink(shortest),
+    ]
 
 
 def _extreme(nodes: _Nodes, choose, empty: float) -> jax.Array:
@@ -209,7 +225,7 @@ def _signal_share(nodes: _Nodes) -> jax.Array:
     return weights / jnp.maximum(jnp.sum(weights, axis=1, keepdims=True), 1e-6)
 
 
-def _walk(nodes: _Nodes, share: jax.Array) -> jax.Array:
+def _walk(nodes: _Nodes, share: jax.Array) -> list[jax.Array]:
     """A walk back from the output, each predecessor as likely as its share [B, N, N]:
     which nodes carry the signal."""
 
@@ -244,20 +260,17 @@ def _walk(nodes: _Nodes, share: jax.Array) -> jax.Array:
     )
     part = mass / jnp.maximum(jnp.sum(mass, axis=1, keepdims=True), 1.0)
     entropy = -jnp.sum(part * jnp.log(jnp.maximum(part, 1e-12)), axis=1)
-    return jnp.concatenate(
-        [
-            first,
-            jnp.sqrt(jnp.maximum(second - first**2, 0.0)),
-            entropy[:, None],
-            nodes.of_op(mass**2),
-            adjacent.reshape(len(mass), -1),
-            ordered,
-        ],
-        axis=1,
-    )
+    return [
+        first,
+        jnp.sqrt(jnp.maximum(second - first**2, 0.0)),
+        entropy[:, None],
+        nodes.of_op(mass**2),
+        adjacent.reshape(len(mass), -1),
+        ordered,
+    ]
 
 
-def _depths(nodes: _Nodes) -> jax.Array:
+def _depths(nodes: _Nodes) -> list[jax.Array]:
     """How far from input and output the nodes of each operation stand, on average."""
 
     def before(values, slot):
@@ -268,13 +281,10 @@ def _depths(nodes: _Nodes) -> jax.Array:
 
     nothing = jnp.zeros_like(nodes.live)
     number = jnp.maximum(jnp.sum(nodes.ops, axis=1), 1.0)
-    return jnp.concatenate(
-        [
-            nodes.of_op(nodes.forward(before, nothing)) / number,
-            nodes.of_op(nodes.backward(after, nothing)) / number,
-        ],
-        axis=1,
-    )
+    return [
+        nodes.of_op(nodes.forward(before, nothing)) / number,
+        nodes.of_op(nodes.backward(after, nothing)) / number,
+    ]
 
 
 def _signals(nodes: _Nodes) -> jax.Array:

@@ -1,5 +1,6 @@
 """Splits: disjoint, a function of the key, held-out groups, their limits."""
 
+import dataclasses
 import hashlib
 
 import jax
@@ -49,6 +50,28 @@ def test_a_number_of_test_rows_leaves_out_training_and_validation(table):
     assert seen == set(range(100))  # rows without a training label, too
     rest = benchmarks.draw_split(table, jax.random.key(0), 5, 3, n_test=92)
     assert len(rest.test_index) == 92
+
+
+def test_a_label_that_is_learnt_is_ranked_by_on_other_rows(table):
+    split = benchmarks.draw_split(table, jax.random.key(0), 30, 20, train_target="test")
+    assert sorted(np.concatenate(split).tolist()) == list(range(100))
+    assert (np.diff(split.test_index) > 0).all()
+    with pytest.raises(ValueError, match="80 \\+ 20 leaves none of the 100 rows"):
+        benchmarks.draw_split(table, jax.random.key(0), 80, 20, train_target="test")
+
+
+def test_rows_kept_for_tests_are_ranked_alone(table):
+    table = dataclasses.replace(table, test_rows=np.arange(0, 100, 5, dtype=np.int32))
+    for seed in range(5):
+        split = benchmarks.draw_split(table, jax.random.key(seed), 30, 10)
+        drawn = np.concatenate([split.train_index, split.val_index])
+        assert sorted(drawn) == [row for row in range(0, 100, 2) if row % 5]
+        np.testing.assert_array_equal(split.test_index, table.test_rows)
+    split = benchmarks.draw_split(table, jax.random.key(0), 30, 10, n_test=7)
+    assert len(set(split.test_index.tolist())) == 7
+    assert np.isin(split.test_index, table.test_rows).all()
+    with pytest.raises(ValueError, match="more than the 40 rows"):
+        benchmarks.draw_split(table, jax.random.key(0), 31, 10)
 
 
 def test_split_is_a_function_of_the_key(table):

@@ -446,6 +446,16 @@ def test_a_mistake_is_one_line_and_writes_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_missing_extra_is_one_line_and_writes_nothing(
+    commands, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setitem(sys.modules, "lightgbm", None)
+    capsys.readouterr()
+    assert commands.nb201(tmp_path / "run", "--predictor=trees") == 2
+    assert "pip install 'tnasp_jax[trees]'" in one_line(capsys.readouterr())
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_missing_data_says_how_to_go_on(tmp_path):
     """As a true process, since the time counts."""
     began = time.monotonic()

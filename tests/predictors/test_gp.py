@@ -41,7 +41,8 @@ def _kernel(hyper, left, right):
 
 def test_posterior_mean_and_deviation_against_numpy(fitted):
     predictor, params, graphs, labels, raw = fitted
-    hyper = {name: np.asarray(leaf, float) for name, leaf in params["hyper"].items()}
+    process = jax.tree.map(lambda leaf: np.asarray(leaf[0]), params["processes"])
+    hyper = {name: leaf.astype(float) for name, leaf in process["hyper"].items()}
     x = _standard(raw)
     noise = np.exp(hyper["noise"]) + 1e-3
     inverse = np.linalg.inv(_kernel(hyper, x[:40], x[:40]) + noise * np.eye(40))
@@ -51,7 +52,37 @@ def test_posterior_mean_and_deviation_against_numpy(fitted):
     prior = sum(np.exp(hyper[name]) for name in ("smooth", "rough", "constant"))
     variance = prior - np.einsum("ij,jk,ik->i", cross, inverse, cross)
     deviation = predictor.deviation(params, graphs[40:])
-    np.testing.assert_allclose(deviation, np.sqrt(variance), atol=2e-2)
+    np.testing.assert_allclose(deviation, np.sqrt(variance + noise), atol=2e-2)
+
+
+def test_several_priors_are_averaged(fitted):
+    _, alone, graphs, labels, _ = fitted
+    priors = ((1.0, 0.0), (0.5, 1.0))
+    predictors = [
+        gp(NASBENCH201, GpConfig(steps=30, priors=each))
+        for each in (priors, priors[:1], priors[1:])
+    ]
+    found = [p.fit(jax.random.key(1), graphs[:40], labels[:40]) for p in predictors]
+    both, first, second = (
+        np.asarray(p.apply(params, graphs[40:]))
+        for p, params in zip(predictors, found, strict=True)
+    )
+    np.testing.assert_allclose(both, (first + second) / 2, atol=1e-3)
+    assert np.abs(first - second).max() > 0.01
+    spread = [p.deviation(q, graphs[40:]) for p, q in zip(predictors, found)]
+    variance = (spread[1] ** 2 + spread[2] ** 2) / 2 + (first - second) ** 2 / 4
+    np.testing.assert_allclose(spread[0], np.sqrt(variance), atol=1e-2)
+
+
+def test_the_deviation_of_few_cells_is_that_of_a_process_on_them(fitted):
+    _, _, graphs, labels, _ = fitted
+    few = gp(NASBENCH201, GpConfig(steps=5, deviation_on=15))
+    all_ = gp(NASBENCH201, GpConfig(steps=5))
+    wide, narrow = (
+        p.deviation(p.fit(jax.random.key(1), graphs[:40], labels[:40]), graphs[40:])
+        for p in (few, all_)
+    )
+    assert (wide > narrow - 1e-4).all() and wide.mean() > narrow.mean() + 0.01
 
 
 def test_it_learns_what_it_is_fitted_to(fitted):
@@ -66,21 +97,49 @@ def test_tuning_raises_the_posterior_and_finds_what_matters():
     rng = np.random.default_rng(0)
     cells = rng.normal(size=(80, 6)).astype(np.float32)
     labels = np.sin(2 * cells[:, 3]) + 0.1 * rng.normal(size=80).astype(np.float32)
-    hyper = tune(jnp.asarray(cells), jnp.asarray(labels), GpConfig(steps=80))
+
+    def tuned(steps):
+        return tune(
+            jnp.asarray(cells),
+            jnp.asarray(labels),
+            GpConfig(steps=steps),
+            jnp.array([1.0, 0.0]),
+            np.zeros(6, int),
+        )
+
+    hyper = tuned(80)
     assert int(np.argmax(hyper["relevance"])) == 3
 
     def likelihood(hyper):
         matrix = np.asarray(covariance(hyper, cells), float)
         return scipy.stats.multivariate_normal(cov=matrix).logpdf(labels)
 
-    first = tune(jnp.asarray(cells), jnp.asarray(labels), GpConfig(steps=1))
-    assert likelihood(hyper) > likelihood(first) + 10
+    assert likelihood(hyper) > likelihood(tuned(1)) + 10
+
+
+def test_a_kind_that_matters_lifts_all_its_invariants():
+    rng = np.random.default_rng(0)
+    cells = rng.normal(size=(80, 6)).astype(np.float32)
+    labels = np.sin(2 * cells[:, 3]) + 0.1 * rng.normal(size=80).astype(np.float32)
+    kind_of = np.array([0, 0, 1, 1, 1, 2])
+    hyper = tune(
+        jnp.asarray(cells),
+        jnp.asarray(labels),
+        GpConfig(steps=80),
+        jnp.array([0.0, 1.0]),
+        kind_of,
+    )
+    relevance = np.asarray(hyper["relevance"])
+    assert np.ptp(relevance[2:5]) == 0 and relevance[2] > relevance[[0, 1, 5]].max()
 
 
 def test_the_kernel_is_symmetric_with_the_prior_variance_on_its_diagonal():
     rng = np.random.default_rng(1)
     cells = jnp.asarray(rng.normal(size=(9, 4)).astype(np.float32))
-    hyper = tune(cells, jnp.asarray(rng.normal(size=9)), GpConfig(steps=1))
+    labels = jnp.asarray(rng.normal(size=9))
+    hyper = tune(
+        cells, labels, GpConfig(steps=1), jnp.array([1.0, 0.0]), np.zeros(4, int)
+    )
     matrix = np.asarray(kernel(hyper, cells, cells))
     np.testing.assert_allclose(matrix, matrix.T, atol=1e-5)
     prior = sum(float(np.exp(hyper[n])) for n in ("smooth", "rough", "constant"))

@@ -15,7 +15,7 @@ from tnasp_jax import graphs as graphs_lib
 from tnasp_jax.graphs import Graphs
 from tnasp_jax.predictors import PREDICTORS as REGISTRY
 from tnasp_jax.predictors import Predictor, get_predictor
-from tnasp_jax.spaces import NASBENCH101, NASBENCH201, base
+from tnasp_jax.spaces import DARTS, MNASNET, NASBENCH101, NASBENCH201, base
 
 EXACT = 1e-5
 BATCH = 8
@@ -38,9 +38,15 @@ class Entry(NamedTuple):
 PREDICTORS = [
     Entry("tnasp", NASBENCH101, 0.5),
     Entry("tnasp", NASBENCH201, 0.5),
+    Entry("tnasp", DARTS, 0.5),
+    Entry("tnasp", MNASNET, 0.5),
     Entry("tnasp_nopos", NASBENCH101, EXACT),
     Entry("tnasp_unmasked", NASBENCH101, 0.5),
     Entry("tnasp_edges", NASBENCH201, None),
+    Entry("neural_predictor", NASBENCH101, EXACT),
+    Entry("neural_predictor", NASBENCH201, EXACT),
+    Entry("nao", NASBENCH101, 0.5),
+    Entry("nao", NASBENCH201, 0.5),
     Entry("ctnas", NASBENCH101, EXACT),
     Entry("ctnas", NASBENCH201, EXACT),
     Entry("regression_nas", NASBENCH101, EXACT),
@@ -49,6 +55,10 @@ PREDICTORS = [
     Entry("renas", NASBENCH201, 0.5),
     Entry("gp", NASBENCH101, EXACT),
     Entry("gp", NASBENCH201, EXACT),
+    Entry("gp", DARTS, EXACT),
+    Entry("gp", MNASNET, EXACT),
+    Entry("trees", NASBENCH101, EXACT),
+    Entry("trees", NASBENCH201, EXACT),
     Entry("pinat", NASBENCH101, 0.5),
     Entry("pinat", NASBENCH201, 0.5),
     Entry("pinat_rank", NASBENCH101, 0.5),
@@ -191,7 +201,8 @@ def test_what_stands_in_dead_slots_changes_nothing(entry, garbage):
     _, params, _ = _ready(entry)
     graphs = _graphs(entry.space)
     dead = ~graphs.mask
-    assert dead.any()
+    if not dead.any():
+        pytest.skip("every slot of the space is live")
     edges = dead[:, :, None] | dead[:, None, :]
     dirty = _edited(graphs, ops=(dead, garbage), adjacency=(edges, True))
     clean = np.asarray(_jitted(entry)(params, graphs))
@@ -225,7 +236,9 @@ def test_gradients_are_finite_beside_invalid_rows(entry):
         scores = predictor.apply(params, graphs)
         return jnp.sum(jnp.where(jnp.isnan(scores), 0.0, scores) ** 2)
 
-    leaves = jax.tree.leaves(jax.jit(jax.grad(total))(params))
+    # Whole numbers, such as indices, have no gradient.
+    gradients = jax.jit(jax.grad(total, allow_int=True))(params)
+    leaves = [g for g in jax.tree.leaves(gradients) if g.dtype != jax.dtypes.float0]
     assert all(np.isfinite(leaf).all() for leaf in leaves)
     assert any(np.any(leaf != 0) for leaf in leaves)
 

@@ -5,7 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tnasp_jax.training.draws import over_draws
+from tnasp_jax.graphs import Graphs
+from tnasp_jax.predictors import Predictor
+from tnasp_jax.training.draws import fit_draws, over_draws
+from tnasp_jax.training.supervised import FitConfig
 
 
 def _draw(key, tree):
@@ -63,3 +66,28 @@ def test_equal_shapes_compile_once():
     for _ in range(3):
         mapped(*_arguments(3))
     assert len(traces) == 1
+
+
+@pytest.mark.parametrize("on_host", [False, True])
+def test_draws_of_a_predictor_with_a_fit_equal_a_loop(on_host, two_devices):
+    def fit(key, graphs, labels):
+        """Leaves JAX, which a tracer would refuse, where it may."""
+        xp = np if on_host else jnp
+        noise = xp.asarray(jax.random.normal(key, (2,)))
+        return {"noise": noise, "at": xp.sum(xp.asarray(graphs.ops)[:, 0] * labels)}
+
+    predictor = Predictor(lambda *_: {}, lambda *_, **__: jnp.zeros(0), fit=fit)
+    predictor = predictor._replace(on_host=on_host)
+    rng, slots = np.random.default_rng(0), (3, 5, 2)
+    graphs = Graphs(
+        rng.integers(0, 4, slots).astype(np.int32),
+        np.zeros((*slots, 2), bool),
+        np.ones(slots, bool),
+    )
+    labels = rng.normal(size=(3, 5)).astype(np.float32)
+    keys = jax.vmap(jax.random.key)(np.arange(3))
+    params = fit_draws(predictor, graphs, labels, keys, FitConfig(), two_devices)
+    for draw in range(3):
+        alone = fit(jax.random.key(draw), graphs[draw], labels[draw])
+        for name, leaf in alone.items():
+            np.testing.assert_allclose(params[name][draw], leaf, rtol=1e-6)

@@ -10,8 +10,6 @@ Search", ICLR 2020. The file is a csv with one row per cell, accuracies in perce
 Empty fields are values that were not measured.
 """
 
-import csv
-import io
 from pathlib import Path
 
 import numpy as np
@@ -78,7 +76,8 @@ def read(data_dir: str | Path | None = None) -> Table:
     data = table_lib.read_file(
         path, table_lib.conversion(path, "nasbench201", SIZE, INSTEAD)
     )
-    columns = _read_csv(path, data)
+    needed = ["index", "arch_str", *(COLUMNS[target][0] for target in REQUIRED)]
+    columns = table_lib.read_csv(path, data, needed, NUM_CELLS)
     space = NASBench201()
     cells = space.all_architectures()
     order = _row_order(path, columns, [space.format(cell) for cell in cells])
@@ -100,31 +99,6 @@ def read(data_dir: str | Path | None = None) -> Table:
         describe={target: COLUMNS[target][1] for target in labels},
         sha256=table_lib.sha256(data),
     )
-
-
-def _read_csv(path: Path, data: bytes) -> dict[str, tuple[str, ...]]:
-    """Column name -> the fields of all rows, as text."""
-    try:
-        rows = list(csv.reader(io.StringIO(data.decode()), strict=True))
-    except (UnicodeDecodeError, csv.Error):
-        raise ValueError(f"{path}: damaged or no csv file; convert it again") from None
-    header, *body = rows or [[]]
-    needed = ["index", "arch_str", *(COLUMNS[target][0] for target in REQUIRED)]
-    missing = [name for name in needed if name not in header]
-    if missing:
-        raise ValueError(f"{path}: lacks the column {missing[0]!r}; convert it again")
-    for row, fields in enumerate(body):
-        if len(fields) != len(header):
-            raise ValueError(
-                f"{path}: row {row}: expected {len(header)} fields, got {len(fields)}; "
-                "the file may be cut off"
-            )
-    if len(body) != NUM_CELLS:
-        raise ValueError(
-            f"{path}: expected {NUM_CELLS} rows, got {len(body)}; "
-            "the file may be cut off"
-        )
-    return dict(zip(header, zip(*body, strict=True), strict=True))
 
 
 def _row_order(path: Path, columns, texts: list[str]) -> np.ndarray:
@@ -149,21 +123,5 @@ def _row_order(path: Path, columns, texts: list[str]) -> np.ndarray:
 def _fractions(path: Path, column: str, fields, order: np.ndarray) -> np.ndarray:
     """[M] float32 in the official order, from percent."""
     values = np.empty(NUM_CELLS)
-    try:
-        values[order] = [float(field) if field else np.nan for field in fields]
-    except ValueError:
-        raise ValueError(
-            f"{path}: {column}: {_first_bad(fields)}, expected a percentage"
-        ) from None
-    return table_lib.check_fractions(
-        f"{path}: {column}, in official order", values / 100
-    )
-
-
-def _first_bad(fields) -> str:
-    for row, field in enumerate(fields):
-        try:
-            float(field or "nan")
-        except ValueError:
-            return f"row {row}: got {field!r}"
-    return "got a field that is no number"
+    values[order] = table_lib.read_percent(path, column, fields)
+    return table_lib.check_fractions(f"{path}: {column}, in official order", values)

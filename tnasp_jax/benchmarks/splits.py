@@ -18,7 +18,8 @@ class Split(NamedTuple):
       train_index: [n_train] int32, distinct rows in random order.
       val_index: [n_val] int32, distinct rows in random order, none of train_index.
       test_index: [n_test] int32, ascending; all M rows, those of training and
-        validation among them, unless a number was asked for.
+        validation among them, unless a number was asked for or the label learnt from
+        is one that rankings are judged by: then none of those.
     """
 
     train_index: np.ndarray
@@ -44,8 +45,9 @@ def draw_split(
       key: a typed JAX key; the split is a function of it.
       n_train: rows to learn from, at least 1.
       n_val: rows to choose by, at least 0.
-      n_test: None for all M rows, as the papers do; or a number of rows that are
-        neither training nor validation rows.
+      n_test: None for all M rows, as the papers do, or, where the training label is
+        among the table's eval targets, for all that are neither training nor
+        validation rows; or a number of such rows. Of a table with `test_rows`, those.
       train_target: label to learn from; None for the table's own.
 
     Raises:
@@ -53,6 +55,8 @@ def draw_split(
     """
     target = train_target or table.train_target
     rows = table.candidates(target)
+    if table.test_rows is not None:
+        rows = np.setdiff1d(rows, table.test_rows)
     if n_train < 1 or n_val < 0 or (n_test is not None and n_test < 1):
         raise ValueError(
             "split: expected n_train >= 1, n_val >= 0 and n_test >= 1, "
@@ -65,10 +69,18 @@ def draw_split(
         )
     rng = host_rng(key)
     drawn = rng.permutation(rows)[: n_val + n_train]
-    if n_test is None:
-        test = np.arange(len(table), dtype=np.int32)
-    else:
+    if n_test is not None:
         test = _draw_test(table, rng, drawn, n_test)
+    elif target in table.eval_targets or table.test_rows is not None:
+        # Ranked by what was learnt, or kept for tests: other rows only.
+        test = _rest(table, drawn)
+        if not len(test):
+            raise ValueError(
+                f"split: n_train + n_val = {n_train} + {n_val} leaves none of the "
+                f"{len(table)} rows of table {table.name} to rank by {target!r}"
+            )
+    else:
+        test = np.arange(len(table), dtype=np.int32)
     return Split(train_index=drawn[n_val:], val_index=drawn[:n_val], test_index=test)
 
 
@@ -107,10 +119,17 @@ def heldout_mask(table: Table, train_index: np.ndarray) -> np.ndarray:
     return ~np.isin(table.hashes, table.hashes[train_index])
 
 
-def _draw_test(table, rng, drawn, n_test) -> np.ndarray:
+def _rest(table: Table, drawn: np.ndarray) -> np.ndarray:
+    """Rows that were not drawn, ascending; of those kept for tests, if there are any."""
+    if table.test_rows is not None:
+        return table.test_rows
     free = np.ones(len(table), bool)
     free[drawn] = False
-    rest = np.flatnonzero(free).astype(np.int32)
+    return np.flatnonzero(free).astype(np.int32)
+
+
+def _draw_test(table, rng, drawn, n_test) -> np.ndarray:
+    rest = _rest(table, drawn)
     if n_test > len(rest):
         raise ValueError(
             f"split: n_test = {n_test} is more than the {len(rest)} rows of table "

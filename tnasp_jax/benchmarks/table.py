@@ -1,14 +1,15 @@
-"""A benchmark as a table: every cell of a space with its measured labels.
+"""A benchmark as a table: cells of a space with their labels.
 
 Axis letters: M cells of the table, N node slots.
 """
 
+import csv
 import dataclasses
 import hashlib
 import io
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,19 +24,24 @@ class MissingData(ValueError):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Table:
-    """All cells of a benchmark and what was measured of them; a host object.
+    """The cells of a benchmark and what is known of them; a host object.
 
     Attributes:
-      name: "nb101", "nb201", "nb201digits"; it starts the names of results.
+      name: one of `benchmarks.NAMES`; it starts the names of results.
       space: the search space of the cells.
       graphs: the M cells, leaves in numpy.
       labels: target -> [M] float32, fractions in 0 .. 1, NaN where not measured.
       train_target: the label that predictors learn from unless told otherwise.
       eval_targets: the labels that rankings are judged by; the first is the main one.
+        Where the train target is among them, splits rank other rows only.
       hashes: [M] int32, a group number that isomorphic cells share, and only they.
       texts: row -> text of the architecture, as `space.format` writes it.
       describe: target -> a sentence with split, repeats, epochs and origin.
       sha256: of the data file, hexadecimal.
+      test_rows: [n] int32, ascending, rows that the benchmark's authors keep for tests:
+        splits draw the others and rank these alone; None where there are no such rows.
+      costs: name with its unit -> [M] float64 of other measurements, NaN where there
+        is none.
     """
 
     name: str
@@ -48,6 +54,10 @@ class Table:
     texts: Callable[[int], str] = dataclasses.field(repr=False)
     describe: Mapping[str, str] = dataclasses.field(repr=False)
     sha256: str
+    test_rows: np.ndarray | None = dataclasses.field(default=None, repr=False)
+    costs: Mapping[str, np.ndarray] = dataclasses.field(
+        default_factory=dict, repr=False
+    )
 
     def __len__(self) -> int:
         return len(self.graphs)
@@ -129,6 +139,62 @@ def read_npz(path: Path, data: bytes, names: tuple[str, ...]) -> dict[str, np.nd
     if missing:
         raise ValueError(f"{path}: lacks the array {missing[0]!r}; convert it again")
     return columns
+
+
+def read_csv(
+    path: Path, data: bytes, needed: Sequence[str], num_rows: int
+) -> dict[str, tuple[str, ...]]:
+    """The columns of a csv file with a header.
+
+    Args:
+      path: for messages.
+      data: the bytes of the file.
+      needed: columns without which it is no table.
+      num_rows: of the whole file, header not counted.
+
+    Returns:
+      Column name -> the fields of all rows, as text.
+
+    Raises:
+      ValueError: if the bytes are no csv, are cut off, or lack a column.
+    """
+    try:
+        rows = list(csv.reader(io.StringIO(data.decode()), strict=True))
+    except (UnicodeDecodeError, csv.Error):
+        raise ValueError(f"{path}: damaged or no csv file; convert it again") from None
+    header, *body = rows or [[]]
+    missing = [name for name in needed if name not in header]
+    if missing:
+        raise ValueError(f"{path}: lacks the column {missing[0]!r}; convert it again")
+    for row, fields in enumerate(body):
+        if len(fields) != len(header):
+            raise ValueError(
+                f"{path}: row {row}: expected {len(header)} fields, got {len(fields)}; "
+                "the file may be cut off"
+            )
+    if len(body) != num_rows:
+        raise ValueError(
+            f"{path}: expected {num_rows} rows, got {len(body)}; "
+            "the file may be cut off"
+        )
+    return dict(zip(header, zip(*body, strict=True), strict=True))
+
+
+def read_percent(path: Path, column: str, fields: Sequence[str]) -> np.ndarray:
+    """[M] float64 fractions of a column in percent, NaN where a field is empty.
+
+    Raises:
+      ValueError: naming the first row whose field is no number.
+    """
+    values = np.full(len(fields), np.nan)
+    for row, field in enumerate(fields):
+        try:
+            values[row] = float(field or "nan") / 100
+        except ValueError:
+            raise ValueError(
+                f"{path}: {column}: row {row}: got {field!r}, expected a percentage"
+            ) from None
+    return values
 
 
 def locate(data_dir: str | Path | None, folder: str, file: str) -> Path:

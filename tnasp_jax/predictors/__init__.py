@@ -5,13 +5,18 @@ from collections.abc import Callable
 from typing import cast
 
 from tnasp_jax.predictors.base import Predictor
+from tnasp_jax.predictors.best import best
 from tnasp_jax.predictors.ctnas import ctnas
+from tnasp_jax.predictors.dagnet import DagnetConfig, dagnet
 from tnasp_jax.predictors.gp import gp
+from tnasp_jax.predictors.nao import nao
+from tnasp_jax.predictors.neural_predictor import neural_predictor
 from tnasp_jax.predictors.pinat import PinatConfig, pinat
 from tnasp_jax.predictors.regression_nas import regression_nas
 from tnasp_jax.predictors.renas import renas
 from tnasp_jax.predictors.tnasp import TnaspConfig, tnasp
 from tnasp_jax.predictors.tnasp_edges import tnasp_edges
+from tnasp_jax.predictors.trees import trees
 from tnasp_jax.spaces.base import CostedSpace, Space
 
 __all__ = ["PREDICTORS", "Predictor", "TnaspConfig", "get_predictor", "tnasp"]
@@ -46,15 +51,25 @@ def _costed(
     return of_space
 
 
+def _dagnet_graph(space: Space) -> Predictor:
+    return dagnet(cast(CostedSpace, space), DagnetConfig(invariant_width=0))
+
+
 PREDICTORS: dict[str, Callable[[Space], Predictor]] = {
     "tnasp": _tnasp(),
     "tnasp_nopos": _tnasp(position="none"),
     "tnasp_unmasked": _tnasp(masked=False),
     "tnasp_edges": _tnasp_edges,
+    "neural_predictor": lambda space: neural_predictor(len(space.ops)),
+    "nao": lambda space: nao(len(space.ops)),
     "ctnas": lambda space: ctnas(len(space.ops)),
     "regression_nas": lambda space: regression_nas(len(space.ops)),
     "renas": _costed("renas", renas),
     "gp": _costed("gp", gp),
+    "trees": _costed("trees", trees),
+    "dagnet": _costed("dagnet", dagnet),
+    "dagnet_graph": _dagnet_graph,
+    "best": _costed("best", best),
     "pinat": lambda space: pinat(len(space.ops)),
     "pinat_rank": lambda space: pinat(len(space.ops), PinatConfig(ranking=True)),
 }

@@ -40,6 +40,9 @@ class Objective(Protocol):
 class Predictor(NamedTuple):
     """Two pure functions; `jax.jit`, `jax.vmap` and `jax.grad` apply to both.
 
+    Parameters may hold whole numbers, such as which invariant a tree splits by; then
+    `jax.grad` takes `allow_int=True`.
+
     What a predictor needs beyond a regression stands in the optional fields, so that
     training names no predictor.
 
@@ -55,9 +58,14 @@ class Predictor(NamedTuple):
         called once after training with the training cells, such as the embeddings of
         a comparator's references; jittable.
       fit: `fit(key, graphs [n], labels [n]) -> params`, for a predictor that is not
-        trained by gradient steps over batches; it replaces the recipe; jittable.
-      deviation: `deviation(params, graphs) -> [B]`, the standard deviation of what
-        `apply` says, in the same units.
+        trained by gradient steps over batches; it replaces the recipe; jittable unless
+        `on_host`.
+      deviation: `deviation(params, graphs) -> [B]`, the standard deviation of a label
+        around what `apply` says, in the same units, the label's noise included.
+      on_host: whether `fit` leaves JAX, such as for a library that grows trees. It is
+        then called with the arrays of one draw, never traced, and gives arrays.
+      check: raises ValueError if something that `fit` needs is not installed; commands
+        call it before they write anything.
     """
 
     init: Callable[[jax.Array, Graphs], Params]
@@ -66,3 +74,5 @@ class Predictor(NamedTuple):
     finish: Callable[[Params, Graphs, jax.Array], Params] | None = None
     fit: Callable[[jax.Array, Graphs, jax.Array], Params] | None = None
     deviation: Callable[[Params, Graphs], jax.Array] | None = None
+    on_host: bool = False
+    check: Callable[[], object] | None = None

@@ -11,10 +11,11 @@ import math
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from tnasp_jax.graphs import Graphs, check_shapes, is_valid
-from tnasp_jax.invariants import invariants
+from tnasp_jax.invariants import invariants, kinds
 from tnasp_jax.predictors.base import Params, Predictor
 from tnasp_jax.predictors.layers import FLOAT32
 from tnasp_jax.spaces.base import CostedSpace
@@ -27,18 +28,21 @@ class GpConfig:
     Attributes:
       tuned_on: training cells that the hyper-parameters see, at most; the posterior
         mean uses all.
+      deviation_on: training cells that the posterior deviation uses, at most.
       steps: of Adam.
       learning_rate: of Adam.
-      relevance_spread: standard deviation of the log of an invariant's weight around
-        the common one.
+      priors: one process each, whose means are averaged: the standard deviation of the
+        log of an invariant's weight around that of its kind (see `invariants.kinds`),
+        and of a kind's around the common one.
       limit: of standardised invariants, in standard deviations: a trait that one
         training cell has cannot rule the distances.
     """
 
     tuned_on: int = 700
+    deviation_on: int = 1000
     steps: int = 100
     learning_rate: float = 0.1
-    relevance_spread: float = 1.0
+    priors: tuple[tuple[float, float], ...] = ((1.0, 0.0),)
     limit: float = 5.0
 
 
@@ -50,82 +54,86 @@ def gp(space: CostedSpace, config: GpConfig = GpConfig()) -> Predictor:
     Labels in normal ranks suit its noise of one size.
 
     Returns:
-      A `Predictor` whose `apply` is the posterior mean; `deviation` gives its spread.
+      A `Predictor` whose `apply` is the posterior mean; `deviation` gives the spread of
+      a label around it.
     """
+    kind_of = kinds(space)
+    size = len(kind_of)
 
     def init(key: jax.Array, graphs: Graphs) -> Params:
         """A random function over the graphs' slots, until `fit`."""
         check_shapes(graphs)
         count = graphs.ops.shape[0]
-        size = jax.eval_shape(lambda g: invariants(g, space), graphs).shape[1]
         point_key, weight_key = jax.random.split(key)
+        seen = min(count, config.deviation_on)
+        one = {
+            "weights": jax.random.normal(weight_key, (count,)),
+            "factor": jnp.eye(seen),
+            "hyper": _start(size),
+        }
+        stacked = jax.tree.map(lambda leaf: jnp.stack([leaf] * len(config.priors)), one)
         return {
             "mean": jnp.zeros(size),
             "scale": jnp.ones(size),
             "cells": jax.random.normal(point_key, (count, size)),
-            "weights": jax.random.normal(weight_key, (count,)),
-            "factor": jnp.eye(count),
-            "hyper": _start(size),
+            "processes": stacked,
         }
-
-    def features(params, graphs: Graphs) -> jax.Array:
-        standard = (invariants(graphs, space) - params["mean"][None]) * params["scale"][
-            None
-        ]
-        return jnp.clip(standard, -config.limit, config.limit)
 
     def apply(params, graphs: Graphs, *, dropout_key=None) -> jax.Array:
         del dropout_key  # Nothing here is dropped.
         check_shapes(graphs)
-        cross = kernel(params["hyper"], features(params, graphs), params["cells"])
-        mean = jnp.matmul(cross, params["weights"], precision=FLOAT32)
-        return jnp.where(is_valid(graphs, len(space.ops)), mean, jnp.nan)
+        x = standardised(params, invariants(graphs, space), config.limit)
+
+        def mean(process):
+            cross = kernel(process["hyper"], x, params["cells"])
+            return jnp.matmul(cross, process["weights"], precision=FLOAT32)
+
+        means = jax.lax.map(mean, params["processes"])
+        valid = is_valid(graphs, len(space.ops))
+        return jnp.where(valid, jnp.mean(means, axis=0), jnp.nan)
 
     def fit(key: jax.Array, graphs: Graphs, labels: jax.Array) -> Params:
         graphs, labels = jax.tree.map(jnp.asarray, (graphs, labels))
-        raw = invariants(graphs, space)
-        mean, spread = jnp.mean(raw, axis=0), jnp.std(raw, axis=0)
-        # What no training cell varies says nothing of the labels.
-        scale = jnp.where(spread > 1e-4, 1 / jnp.maximum(spread, 1e-4), 0.0)
-        params = {"mean": mean, "scale": scale}
-        cells = features(params, graphs)
-        taken = min(config.tuned_on, len(graphs))
-        rows = jax.random.permutation(key, len(graphs))[:taken]
-        hyper = tune(cells[rows], labels[rows], config)
-        factor = jnp.linalg.cholesky(covariance(hyper, cells))
-        weights = jax.scipy.linalg.cho_solve((factor, True), labels)
-        return {
-            **params,
-            "cells": cells,
-            "weights": weights,
-            "factor": factor,
-            "hyper": hyper,
-        }
+        # In random order, so that the first cells stand for all of them.
+        order = jax.random.permutation(key, len(graphs))
+        raw, labels = invariants(graphs, space)[order], labels[order]
+        params = standard_of(raw)
+        cells = standardised(params, raw, config.limit)
+
+        def process(prior):
+            tuned = slice(None, config.tuned_on)
+            hyper = tune(cells[tuned], labels[tuned], config, prior, kind_of)
+            factor = jnp.linalg.cholesky(covariance(hyper, cells))
+            seen = min(len(cells), config.deviation_on)
+            return {
+                "weights": jax.scipy.linalg.cho_solve((factor, True), labels),
+                # That of the first cells is the corner of that of all.
+                "factor": factor[:seen, :seen],
+                "hyper": hyper,
+            }
+
+        processes = jax.lax.map(process, jnp.asarray(config.priors))
+        return {**params, "cells": cells, "processes": processes}
 
     def deviation(params, graphs: Graphs) -> jax.Array:
-        cross = kernel(params["hyper"], features(params, graphs), params["cells"])
-        solved = jax.scipy.linalg.solve_triangular(
-            params["factor"], cross.T, lower=True
-        )
-        hyper = params["hyper"]
-        prior = jnp.exp(hyper["smooth"]) + jnp.exp(hyper["rough"])
-        prior += jnp.exp(hyper["constant"])
-        variance = prior - jnp.sum(solved**2, axis=0)
-        return jnp.sqrt(jnp.maximum(variance, 0.0))
+        x = standardised(params, invariants(graphs, space), config.limit)
+
+        def moments(process):
+            hyper, factor = process["hyper"], process["factor"]
+            cross = kernel(hyper, x, params["cells"])
+            mean = jnp.matmul(cross, process["weights"], precision=FLOAT32)
+            solved = jax.scipy.linalg.solve_triangular(
+                factor, cross[:, : len(factor)].T, lower=True
+            )
+            prior = jnp.exp(hyper["smooth"]) + jnp.exp(hyper["rough"])
+            prior += jnp.exp(hyper["constant"])
+            variance = jnp.maximum(prior - jnp.sum(solved**2, axis=0), 0.0)
+            return mean, variance + noise_of(hyper)
+
+        means, variances = jax.lax.map(moments, params["processes"])
+        return jnp.sqrt(jnp.mean(variances, axis=0) + jnp.var(means, axis=0))
 
     return Predictor(init, apply, fit=fit, deviation=deviation)
-
-
-def _start(size: int) -> dict[str, jax.Array]:
-    """Logs: of variances (smooth, rough, constant, noise) and of the weights."""
-    return {
-        "smooth": jnp.array(math.log(0.7)),
-        "rough": jnp.array(math.log(0.2)),
-        "constant": jnp.array(math.log(0.3)),
-        "noise": jnp.array(math.log(0.1)),
-        "common": jnp.array(-math.log(2.0 * size) / 2),
-        "relevance": jnp.zeros(size),
-    }
 
 
 def kernel(hyper: dict[str, jax.Array], left: jax.Array, right: jax.Array) -> jax.Array:
@@ -155,40 +163,93 @@ def kernel(hyper: dict[str, jax.Array], left: jax.Array, right: jax.Array) -> ja
     )
 
 
+def noise_of(hyper: dict[str, jax.Array]) -> jax.Array:
+    """Variance of a label around the function."""
+    return jnp.exp(hyper["noise"]) + 1e-3
+
+
 def covariance(hyper: dict[str, jax.Array], cells: jax.Array) -> jax.Array:
     """[n, n] of the labels: the kernel and their noise."""
-    noise = jnp.exp(hyper["noise"]) + 1e-3
-    return kernel(hyper, cells, cells) + noise * jnp.eye(len(cells))
+    return kernel(hyper, cells, cells) + noise_of(hyper) * jnp.eye(len(cells))
 
 
-def tune(cells: jax.Array, labels: jax.Array, config: GpConfig) -> Params:
+def standard_of(raw: jax.Array) -> dict[str, jax.Array]:
+    """Mean and scale, [F] each, of the training cells' invariants [n, F]."""
+    spread = jnp.std(raw, axis=0)
+    # What no training cell varies says nothing of the labels.
+    scale = jnp.where(spread > 1e-4, 1 / jnp.maximum(spread, 1e-4), 0.0)
+    return {"mean": jnp.mean(raw, axis=0), "scale": scale}
+
+
+def standardised(
+    standard: dict[str, jax.Array], raw: jax.Array, limit: float
+) -> jax.Array:
+    """Invariants [B, F] in standard deviations, cut at the limit."""
+    scaled = (raw - standard["mean"][None]) * standard["scale"][None]
+    return jnp.clip(scaled, -limit, limit)
+
+
+def tune(
+    cells: jax.Array,
+    labels: jax.Array,
+    config: GpConfig,
+    prior: jax.Array,
+    kind_of: np.ndarray,
+) -> dict[str, jax.Array]:
     """Hyper-parameters at the maximum of their posterior, by Adam.
 
     Args:
       cells: [n, F] standardised invariants.
       labels: [n] in training units.
-      config: priors and steps.
+      config: steps.
+      prior: [2], one of `GpConfig.priors`.
+      kind_of: [F], the kind of each invariant.
     """
     start = _start(cells.shape[1])
     optimizer = optax.adam(
         optax.cosine_decay_schedule(config.learning_rate, config.steps)
     )
+    # In units of their priors' deviations.
+    found = {
+        **start,
+        "relevance": jnp.zeros(len(kind_of)),
+        "kind": jnp.zeros(int(kind_of.max()) + 1),
+    }
 
-    def loss(hyper):
-        factor = jnp.linalg.cholesky(covariance(hyper, cells))
+    def in_place(found):
+        own, kind = prior[0] * found["relevance"], prior[1] * found["kind"]
+        hyper = {name: found[name] for name in start}
+        return {**hyper, "relevance": own + kind[kind_of]}
+
+    def loss(found):
+        factor = jnp.linalg.cholesky(covariance(in_place(found), cells))
         white = jax.scipy.linalg.solve_triangular(factor, labels, lower=True)
         likelihood = -jnp.sum(white**2) / 2 - jnp.sum(jnp.log(jnp.diag(factor)))
-        prior = -jnp.sum((hyper["relevance"] / config.relevance_spread) ** 2) / 2
+        log_prior = (
+            -jnp.sum(found["relevance"] ** 2) / 2 - jnp.sum(found["kind"] ** 2) / 2
+        )
         for name in ("smooth", "rough", "constant", "noise", "common"):
-            prior -= (hyper[name] - start[name]) ** 2 / (2 * 1.5**2)
-        return -(likelihood + prior)
+            log_prior -= (found[name] - start[name]) ** 2 / (2 * 1.5**2)
+        return -(likelihood + log_prior)
 
     def step(carry, _):
-        hyper, state = carry
-        updates, state = optimizer.update(jax.grad(loss)(hyper), state)
-        return (optax.apply_updates(hyper, updates), state), None
+        found, state = carry
+        updates, state = optimizer.update(jax.grad(loss)(found), state)
+        return (optax.apply_updates(found, updates), state), None
 
-    (hyper, _), _ = jax.lax.scan(
-        step, (start, optimizer.init(start)), length=config.steps
+    (found, _), _ = jax.lax.scan(
+        step, (found, optimizer.init(found)), length=config.steps
     )
-    return hyper
+    return in_place(found)
+
+
+def _start(size: int) -> dict[str, jax.Array]:
+    """Logs: of variances (smooth, rough, constant, noise) and of the weights."""
+    return {
+        "smooth": jnp.array(math.log(0.7)),
+        "rough": jnp.array(math.log(0.2)),
+        "constant": jnp.array(math.log(0.3)),
+        "noise": jnp.array(math.log(0.1)),
+        "common": jnp.array(-math.log(2.0 * size) / 2),
+        "relevance": jnp.zeros(size),
+    }

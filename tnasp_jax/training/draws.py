@@ -6,6 +6,44 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from tnasp_jax.graphs import Graphs
+from tnasp_jax.predictors.base import Params, Predictor
+from tnasp_jax.training import supervised
+
+
+def fit_draws(
+    predictor: Predictor,
+    graphs: Graphs,
+    labels: jax.Array,
+    keys: jax.Array,
+    config: supervised.FitConfig,
+    mesh: jax.sharding.Mesh | None = None,
+) -> Params:
+    """`supervised.fit` of every draw, on the devices or on the host.
+
+    Args:
+      predictor: the network.
+      graphs: [S, n] training cells.
+      labels: [S, n] in training units.
+      keys: [S] typed keys.
+      config: the recipe.
+      mesh: as in `over_draws`.
+
+    Returns:
+      Parameters with leading axis S.
+    """
+
+    def one(graphs, labels, key):
+        return supervised.fit(predictor, graphs, labels, key, config)[0]
+
+    if not predictor.on_host:
+        return over_draws(one, mesh)(graphs, labels, keys)
+    fitted = [
+        one(*jax.tree.map(lambda leaf, draw=draw: leaf[draw], (graphs, labels, keys)))
+        for draw in range(len(labels))
+    ]
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *fitted)
+
 
 def over_draws(function: Callable, mesh: jax.sharding.Mesh | None = None) -> Callable:
     """Maps a function of one draw over a leading axis S of all its arguments.

@@ -175,6 +175,9 @@ def fit(
 ) -> tuple[Params, jax.Array]:
     """Trains a predictor from nothing; pure, so `jax.jit` makes it one program.
 
+    A predictor that is fitted on the host (`Predictor.on_host`) cannot be traced; call
+    this outside `jax.jit`, or `draws.fit_draws` for either kind.
+
     Args:
       predictor: the network.
       graphs: [n] training cells.

@@ -1,0 +1,184 @@
+"""Tables of the DARTS space: two that were measured, two that a surrogate computed.
+
+Each is a csv file with one row a genotype and accuracies in percent. None has a second
+label of the same trainings: the train target is the eval target, and splits rank only
+the rows that were not learnt from (`splits.draw_split`).
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from tnasp_jax.benchmarks import table as table_lib
+from tnasp_jax.benchmarks.table import Table
+from tnasp_jax.spaces.darts import DARTS, Genotype
+
+_ONE = "; learnt and ranked by, never on the same cells"
+
+
+class File(NamedTuple):
+    """A file and what it holds.
+
+    Attributes:
+      folder, name: where it lies in the data folder.
+      size: for people.
+      rows: of the whole file.
+      genotype: columns whose fields, joined by a comma, are a text of the genotype.
+      origin: who made the numbers.
+      source: where they are published, to make the file from.
+      targets: target -> column and what it holds; the first is learnt and ranked by.
+    """
+
+    folder: str
+    name: str
+    size: str
+    rows: int
+    genotype: tuple[str, ...]
+    origin: str
+    source: str
+    targets: dict[str, tuple[str, str]]
+
+
+FILES = {
+    "darts545": File(
+        folder="darts_bench_oncenas",
+        name="darts_bench_545.csv",
+        size="0.2 MB",
+        rows=545,
+        genotype=("normal", "reduce"),
+        origin="DARTS-Bench of OnceNAS",
+        source="data-545.csv of github.com/OnceNAS-Bench/OnceNAS-Bench",
+        targets={
+            "test_50ep": (
+                "test_acc50",
+                "CIFAR-10 accuracy on held-out images, 50 epochs, one run",
+            ),
+            "val_10ep": (
+                "valid_acc10",
+                "CIFAR-10 accuracy on held-out images, 10 epochs, one run",
+            ),
+            "train_50ep": (
+                "train_acc50",
+                "CIFAR-10 training accuracy, 50 epochs, one run",
+            ),
+            "train_10ep": (
+                "train_acc10",
+                "CIFAR-10 training accuracy, 10 epochs, one run",
+            ),
+        },
+    ),
+    "darts214": File(
+        folder="darts_random214_cifar10",
+        name="darts_random214_cifar10.csv",
+        size="0.1 MB",
+        rows=214,
+        genotype=("normal", "reduce"),
+        origin="NAS Evaluation Is Frustratingly Hard (Yang et al., ICLR 2020)",
+        source="github.com/antoyang/NAS-Benchmark, its 214 random architectures",
+        targets={
+            "test_600ep": (
+                "final_test_acc",
+                "CIFAR-10 test accuracy after the last of 600 epochs, one run",
+            ),
+            "best_test_600ep": (
+                "best_test_acc",
+                "CIFAR-10 test accuracy of the best of 600 epochs, chosen on the test "
+                "images, one run",
+            ),
+        },
+    ),
+    "nb301xgb": File(
+        folder="nasbench301_surrogate",
+        name="nb301_xgb_1225.csv",
+        size="0.3 MB",
+        rows=1218,
+        genotype=("arch",),
+        origin="NAS-Bench-301 (Zela et al., ICLR 2022), in NAS-Bench-Suite-Zero",
+        source="zc_nasbench301.json of github.com/automl/NASLib, branch zerocost",
+        targets={
+            "xgb_val": (
+                "xgb_val_acc",
+                "surrogate, not measured: CIFAR-10 validation accuracy as the "
+                "benchmark's XGBoost model predicts it, with its noise",
+            ),
+        },
+    ),
+    "nb301yahpo": File(
+        folder="nasbench301_surrogate",
+        name="nb301_archs_11221.csv",
+        size="1.3 MB",
+        rows=11_221,
+        genotype=("arch",),
+        origin="YAHPO Gym (Pfisterer et al., AutoML 2022), fitted on NAS-Bench-301",
+        source="nb301/new_model.onnx of github.com/slds-lmu/yahpo_data at epoch 98",
+        targets={
+            "yahpo_val": (
+                "yahpo_val_acc_e98",
+                "surrogate, not measured: CIFAR-10 validation accuracy after 98 epochs "
+                "as a neural network predicts it",
+            ),
+        },
+    ),
+}
+"""Table -> its file."""
+
+
+def read(name: str, data_dir: str | Path | None = None) -> Table:
+    """Reads one of the tables of `FILES`, rows in the order of the file.
+
+    Args:
+      name: of the table.
+      data_dir: folder that holds the file, with or without the folder that `FILES`
+        names; None for the working directory.
+
+    Raises:
+      MissingData: if the file is not there.
+      ValueError: if it is damaged, naming row and column.
+    """
+    file = FILES[name]
+    path = table_lib.locate(data_dir, file.folder, file.name)
+    data = table_lib.read_file(path, _remedy(file))
+    needed = [*file.genotype, *(column for column, _ in file.targets.values())]
+    columns = table_lib.read_csv(path, data, needed, file.rows)
+    genotypes = _genotypes(path, [columns[column] for column in file.genotype])
+    graphs = DARTS.to_graphs(genotypes)
+    main, *_ = file.targets
+    return Table(
+        name=name,
+        space=DARTS,
+        graphs=graphs,
+        labels={
+            target: table_lib.check_fractions(
+                f"{path}: {column}",
+                table_lib.read_percent(path, column, columns[column]),
+            )
+            for target, (column, _) in file.targets.items()
+        },
+        train_target=main,
+        eval_targets=(main,),
+        hashes=table_lib.group_ids(graphs),
+        texts=lambda row: DARTS.format(genotypes[row]),
+        describe={
+            target: f"{sentence}, fraction; {file.origin}" + (target == main) * _ONE
+            for target, (_, sentence) in file.targets.items()
+        },
+        sha256=table_lib.sha256(data),
+    )
+
+
+def _remedy(file: File) -> str:
+    columns = [*file.genotype, *(column for column, _ in file.targets.values())]
+    return (
+        f"name its folder by --data_dir or TNASP_DATA, or make the file ({file.size}) "
+        f"from {file.source}: a csv with the columns {', '.join(columns)}, as "
+        "docs/darts.md describes it"
+    )
+
+
+def _genotypes(path: Path, columns: list[tuple[str, ...]]) -> list[Genotype]:
+    found = []
+    for row, fields in enumerate(zip(*columns, strict=True)):
+        try:
+            found.append(DARTS.parse(",".join(fields)))
+        except ValueError as error:
+            raise ValueError(f"{path}: row {row}: {error}") from None
+    return found

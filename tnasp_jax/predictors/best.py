@@ -30,7 +30,7 @@ class BestConfig:
 
     processes: GpConfig = GpConfig(priors=((1.0, 0.0), (0.5, 1.0), (0.05, 0.0)))
     networks: DagnetConfig = DagnetConfig(members=4)
-    share: float = 0.35
+    share: float = 0.4
 
 
 def best(space: CostedSpace, config: BestConfig = BestConfig()) -> Predictor:

@@ -33,6 +33,21 @@ from tnasp_jax.spaces.base import CostedSpace
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Regime:
+    """What follows the number of training cells.
+
+    Attributes:
+      dropout: rate on hidden features.
+      invariant_dropout: rate on the invariants.
+      batch_size: cells of a step.
+    """
+
+    dropout: float
+    invariant_dropout: float
+    batch_size: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class DagnetConfig:
     """The network and its training.
 
@@ -42,32 +57,36 @@ class DagnetConfig:
       hidden: width of a layer's hidden features.
       invariant_width: of the layer on the invariants; 0 leaves them out.
       regressor_hidden: of the layer before the score.
-      dropout: rate on hidden features.
-      invariant_dropout: rate on the invariants.
       members: M networks from different starts, whose scores are averaged.
+      few: the regime up to `many_cells` training cells.
+      many: the regime beyond.
+      many_cells: where it changes.
       learning_rate: of AdamW: a tenth of the steps rising to it, then falling to 0 by a
         cosine.
       weight_decay: of AdamW, decoupled.
       average: decay of the running mean of the parameters, which is what is kept.
-      batch_size: cells of a step.
       steps_per_root: a draw of n cells trains for so many times sqrt(n) steps.
       limit: of standardised invariants, in standard deviations.
     """
 
-    num_layers: int = 3
-    width: int = 32
-    hidden: int = 64
-    invariant_width: int = 32
-    regressor_hidden: int = 64
-    dropout: float = 0.1
-    invariant_dropout: float = 0.2
+    num_layers: int = 4
+    width: int = 48
+    hidden: int = 96
+    invariant_width: int = 64
+    regressor_hidden: int = 96
     members: int = 1
+    few: Regime = Regime(dropout=0.1, invariant_dropout=0.2, batch_size=128)
+    many: Regime = Regime(dropout=0.2, invariant_dropout=0.5, batch_size=256)
+    many_cells: int = 1000
     learning_rate: float = 3e-3
     weight_decay: float = 0.5
     average: float = 0.99
-    batch_size: int = 128
     steps_per_root: float = 20.0
     limit: float = 5.0
+
+    def regime(self, num_cells: int) -> Regime:
+        """That of a number of training cells."""
+        return self.many if num_cells > self.many_cells else self.few
 
 
 def dagnet(space: CostedSpace, config: DagnetConfig = DagnetConfig()) -> Predictor:
@@ -79,7 +98,7 @@ def dagnet(space: CostedSpace, config: DagnetConfig = DagnetConfig()) -> Predict
     Returns:
       A `Predictor` whose `apply` is the mean over its members.
     """
-    network = _Dagnet(len(space.ops), config)
+    network = _Dagnet(len(space.ops), config, config.few)
     size = len(kinds(space)) if config.invariant_width else 0
 
     def init(key: jax.Array, graphs: Graphs) -> Params:
@@ -112,8 +131,10 @@ def dagnet(space: CostedSpace, config: DagnetConfig = DagnetConfig()) -> Predict
         standard = standard_of(invariants(graphs, space)) if size else {}
         read = inputs(standard, graphs)
 
+        trained = _Dagnet(len(space.ops), config, config.regime(len(graphs)))
+
         def member(key):
-            return train(network, read, labels, key, config)
+            return train(trained, read, labels, key, config)
 
         members = jax.lax.map(member, jax.random.split(key, config.members))
         return {**standard, "members": members}
@@ -143,7 +164,8 @@ def train(
       config: the recipe.
     """
     num_cells = len(labels)
-    steps, batch = num_steps(num_cells, config), min(config.batch_size, num_cells)
+    steps = num_steps(num_cells, config)
+    batch = min(config.regime(num_cells).batch_size, num_cells)
     rate = optax.warmup_cosine_decay_schedule(
         0.0, config.learning_rate, max(1, steps // 10), steps
     )
@@ -179,6 +201,7 @@ class _Dagnet(nn.Module):
 
     num_ops: int
     config: DagnetConfig
+    regime: Regime
 
     @nn.compact
     def __call__(
@@ -205,15 +228,15 @@ class _Dagnet(nn.Module):
             hidden += dense(cfg.hidden, f"mix_{layer}", bias=False)(
                 jnp.concatenate(mixed, axis=2)
             )
-            hidden = Dropout(cfg.dropout)(nn.relu(hidden), train)
+            hidden = Dropout(self.regime.dropout)(nn.relu(hidden), train)
             h_BND = (h_BND + dense(cfg.width, f"contract_{layer}")(hidden)) * live_BN1
         x_BND = norm("norm")(h_BND) * live_BN1
         is_output_BN = live_BN1[:, :, 0] * (jnp.sum(forward_BNN, axis=2) == 0)
         output_BD = jnp.einsum("bn,bnd->bd", is_output_BN, x_BND, precision=FLOAT32)
         read = [output_BD, mean_over(jnp.asarray(graphs.mask), x_BND)]
         if cfg.invariant_width:
-            known = Dropout(cfg.invariant_dropout)(invariants_BF, train)
+            known = Dropout(self.regime.invariant_dropout)(invariants_BF, train)
             read.append(nn.relu(dense(cfg.invariant_width, "invariants")(known)))
-        features = Dropout(cfg.dropout)(jnp.concatenate(read, axis=1), train)
+        features = Dropout(self.regime.dropout)(jnp.concatenate(read, axis=1), train)
         hidden = nn.relu(dense(cfg.regressor_hidden, "regressor_in")(features))
         return dense(1, "regressor_out")(hidden)[:, 0]

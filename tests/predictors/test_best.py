@@ -1,0 +1,58 @@
+"""The library's own recipe: what it averages, and that it reads no name of a space."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+import scipy.stats
+
+from tnasp_jax.invariants import invariants
+from tnasp_jax.predictors.best import BestConfig, best
+from tnasp_jax.predictors.dagnet import DagnetConfig, dagnet
+from tnasp_jax.predictors.gp import GpConfig, gp
+from tnasp_jax.spaces import NASBENCH201
+
+CONFIG = BestConfig(
+    processes=GpConfig(steps=20, priors=((1.0, 0.0), (0.5, 1.0))),
+    networks=DagnetConfig(num_layers=1, width=8, hidden=8, members=2),
+    share=0.25,
+)
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    graphs = NASBENCH201.to_graphs(NASBENCH201.sample(jax.random.key(0), 100))
+    raw = np.asarray(invariants(graphs, NASBENCH201))
+    labels = scipy.stats.zscore(raw[:, 0] + np.sin(raw[:, 1])).astype(np.float32)
+    predictor = best(NASBENCH201, CONFIG)
+    params = jax.jit(predictor.fit)(jax.random.key(1), graphs[:60], labels[:60])
+    return predictor, params, graphs, labels
+
+
+def test_it_is_the_weighted_mean_of_its_parts(fitted):
+    predictor, params, graphs, _ = fitted
+    by_process = gp(NASBENCH201, CONFIG.processes).apply(params["processes"], graphs)
+    by_network = dagnet(NASBENCH201, CONFIG.networks).apply(params["networks"], graphs)
+    expected = 0.75 * np.asarray(by_process) + 0.25 * np.asarray(by_network)
+    np.testing.assert_allclose(predictor.apply(params, graphs), expected, atol=1e-6)
+
+
+def test_it_learns_and_its_deviation_is_of_the_size_of_its_errors(fitted):
+    predictor, params, graphs, labels = fitted
+    scores = np.asarray(predictor.apply(params, graphs[60:]))
+    assert scipy.stats.kendalltau(scores, labels[60:]).statistic > 0.7
+    deviation = np.asarray(predictor.deviation(params, graphs[60:]))
+    errors = np.abs(scores - labels[60:])
+    assert 0.3 < np.mean(errors < deviation) <= 1.0
+    assert (deviation > 0).all()
+
+
+def test_another_name_of_the_space_changes_nothing(fitted):
+    _, params, graphs, _ = fitted
+
+    renamed = best(dataclasses.replace(NASBENCH201, name="somebody's own"), CONFIG)
+    np.testing.assert_array_equal(
+        renamed.apply(params, graphs[:5]),
+        best(NASBENCH201, CONFIG).apply(params, graphs[:5]),
+    )

@@ -72,7 +72,8 @@ def run_cell(
         predictor.check()
     trained = _trained(from_run, cell, table) if from_run else None
     draws = draw_data(cell, table)
-    finished = open_workdir(workdir, cell, flags_text, resume, overwrite)
+    config = {**cell.as_dict(), "data_sha256": table.sha256}
+    finished = open_workdir(workdir, config, flags_text, resume, overwrite)
     if finished is not None:
         return finished
     trainer = Trainer(cell, predictor, draws, workdir, quiet)
@@ -101,18 +102,29 @@ def run_cell(
 
 
 def open_workdir(
-    workdir: Path, cell: Cell, flags_text: str, resume: bool, overwrite: bool
+    workdir: Path,
+    config: dict[str, Any],
+    flags_text: str,
+    resume: bool,
+    overwrite: bool,
 ) -> dict[str, Any] | None:
     """Readies the run folder; nothing is written before all is known to be right.
+
+    Args:
+      workdir: the folder.
+      config: all that decides the result, the data's hash among it.
+      flags_text: flags.txt.
+      resume: go on with a run of the same config.
+      overwrite: remove the run that is there.
 
     Returns:
       The results of a run that is already finished, if it is to be resumed.
     """
-    config = workdir / "config.json"
+    path = workdir / "config.json"
     if workdir.exists() and not workdir.is_dir():
         raise UserError(f"--workdir={workdir}: is a file; name a folder")
     occupied = workdir.is_dir() and any(workdir.iterdir())
-    if occupied and not config.exists():
+    if occupied and not path.exists():
         raise UserError(
             f"--workdir={workdir}: holds files but no run; name a new folder"
         )
@@ -124,12 +136,18 @@ def open_workdir(
             "--overwrite to begin anew, or name another folder"
         )
     elif occupied:
-        _check_same(results.read_json(config), cell.as_dict(), workdir)
+        there = results.read_json(path)
+        _check_same(there, {**config, "data_sha256": there.get("data_sha256")}, workdir)
+        if there.get("data_sha256") != config["data_sha256"]:
+            raise UserError(
+                f"--workdir={workdir}: its run saw another version of the data; bring "
+                "that back, or begin anew with --overwrite"
+            )
         done = workdir / "results.json"
         return results.read_json(done) if done.exists() else None
     workdir.mkdir(parents=True, exist_ok=True)
     (workdir / "flags.txt").write_text(flags_text)
-    runs.write_json(config, cell.as_dict())
+    runs.write_json(path, config)
     return None
 
 

@@ -20,7 +20,8 @@ def define(values: flags.FlagValues) -> None:
     flags.DEFINE_bool(
         "std",
         False,
-        "third column: standard deviation of the draws",
+        "third column: standard deviation, of a label around the score where the "
+        "predictor knows it, else of the draws",
         flag_values=values,
     )
     flags.DEFINE_bool("quiet", False, "no line on stderr", flag_values=values)
@@ -34,7 +35,10 @@ def main(values: flags.FlagValues, texts: list[str]) -> int:
     texts = texts or [line.strip() for line in sys.stdin if line.strip()]
     if not texts:
         raise UserError("no architecture on the command line nor on stdin")
-    scores, deviations = run.predict(texts, return_std=True)
+    if values.std:
+        scores, deviations = run.predict(texts, return_std=True)
+    else:
+        scores = deviations = run.predict(texts)
     if not values.quiet:
         print(
             f"predicting {run.target} as a fraction ({run.description}); "

@@ -155,6 +155,38 @@ def test_one_member_has_no_deviation(run, texts):
     np.testing.assert_array_equal(std, [0, 0])
 
 
+def test_a_predictor_that_knows_its_deviation_tells_it(run, texts, graphs):
+    def sure_of_itself(space):
+        def deviation(params, graphs):
+            return jnp.full(graphs.ops.shape[0], 0.2)
+
+        return PREDICTORS["small"](space)._replace(deviation=deviation)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(PREDICTORS, "sure", sure_of_itself)
+        sure = runs.Run(
+            space=SPACE,
+            predictor_name="sure",
+            params=run.params,
+            target="c10_val",
+            description="",
+        )
+    _, std = sure.predict(texts[:5], return_std=True)
+    spreads, means = [], []
+    for draw in range(DRAWS):
+        network, scale = jax.tree.map(
+            lambda leaf, at=draw: leaf[at],
+            (run.params["network"], run.params["scale"]),
+        )
+        units = np.asarray(sure.predictor.apply(network, graphs[:5]))
+        means.append(scale.to_accuracy(units))
+        ends = scale.to_accuracy(units + 0.2), scale.to_accuracy(units - 0.2)
+        spreads.append((ends[0] - ends[1]) / 2)
+    expected = np.mean(np.square(spreads), 0) + np.var(means, 0, ddof=1)
+    np.testing.assert_allclose(std, np.sqrt(expected), rtol=1e-3)
+    assert (std > np.std(means, 0, ddof=1)).all()
+
+
 def test_no_architectures_are_no_scores(loaded):
     assert loaded.predict([]).shape == (0,)
     mean, std = loaded.predict([], return_std=True)

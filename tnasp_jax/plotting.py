@@ -116,6 +116,56 @@ def _draw(axes: "Axes", panel: Panel, names: list[str]) -> dict:
     return handles
 
 
+def calibration(
+    levels: np.ndarray,
+    panels: Mapping[str, Mapping[str, tuple[np.ndarray, np.ndarray]]],
+) -> "Figure":
+    """Observed against nominal coverage of central intervals; the diagonal is exact.
+
+    Args:
+      levels: [P] nominal, percent.
+      panels: by title, observed means [P] and standard deviations [P] by name, percent.
+
+    Returns:
+      A figure; `figure.savefig(path)` writes it.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(3.4 * len(panels), 3.6), layout="constrained", dpi=150)
+    names = list(dict.fromkeys(name for found in panels.values() for name in found))
+    handles = {}
+    axes_of = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axes, (title, found) in zip(axes_of, panels.items(), strict=True):
+        axes.plot([0, 100], [0, 100], color="0.6", linewidth=0.8, zorder=0)
+        for name, (mean, deviation) in found.items():
+            at = names.index(name)
+            handles[name] = axes.errorbar(
+                levels,
+                mean,
+                yerr=np.nan_to_num(deviation),
+                color=_COLOURS[at % len(_COLOURS)],
+                marker=_MARKERS[at % len(_MARKERS)],
+                markersize=3.5,
+                linewidth=1,
+                elinewidth=0.8,
+            )
+        axes.set(xlim=(0, 100), ylim=(0, 100), aspect="equal")
+        axes.set_title(title, fontsize=8, loc="left")
+        axes.set_xlabel("level of the interval, %", fontsize=8)
+        axes.set_ylabel("held-out labels inside, %", fontsize=8)
+        axes.tick_params(labelsize=8)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(
+        list(handles.values()),
+        list(handles),
+        loc="outside lower center",
+        ncols=5,
+        frameon=False,
+        fontsize=8,
+    )
+    return figure
+
+
 def scatter(
     predicted: np.ndarray,
     measured: np.ndarray,

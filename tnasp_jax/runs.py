@@ -58,6 +58,7 @@ class Run:
         self.target = target
         self.description = description
         self._jitted = jax.jit(self.predict_members)
+        self._jitted_deviations = jax.jit(self.deviation_members)
 
     @property
     def draws(self) -> int:
@@ -85,6 +86,26 @@ class Run:
 
         return jax.lax.map(member, params)
 
+    def deviation_members(self, params: dict[str, Any], graphs: Graphs) -> jax.Array:
+        """Standard deviation of a label around each draw's prediction, [S, B]; pure.
+
+        Half the way from one deviation below to one above, in accuracy; zero for a
+        predictor that knows none.
+        """
+        if self.predictor.deviation is None:
+            return jnp.zeros((self.draws, graphs.ops.shape[0]))
+        deviation = self.predictor.deviation
+
+        def member(draw):
+            units = self.predictor.apply(draw["network"], graphs)
+            spread = deviation(draw["network"], graphs)
+            above, below = map(
+                draw["scale"].to_accuracy, (units + spread, units - spread)
+            )
+            return (above - below) / 2
+
+        return jax.lax.map(member, params)
+
     def predict(
         self, texts: Sequence[str], *, return_std: bool = False
     ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
@@ -95,7 +116,9 @@ class Run:
 
         Args:
           texts: B architectures, as `space.parse` reads them.
-          return_std: whether to return the ensemble's standard deviation too.
+          return_std: whether to return a standard deviation too: that of a label
+            around the prediction where the predictor knows it (`Predictor.deviation`),
+            with that of the draws among themselves on top; else the latter alone.
 
         Returns:
           [B] float32 fractions; with `return_std`, a pair of such arrays.
@@ -118,9 +141,10 @@ class Run:
         count = len(architectures)
         padded = pad_batch(graphs, max(8, 1 << (count - 1).bit_length()))
         mean, std = ensemble(self._jitted(self.params, padded)[:, :count])
-        if return_std:
-            return np.asarray(mean), np.asarray(std)
-        return np.asarray(mean)
+        if not return_std:
+            return np.asarray(mean)
+        own = self._jitted_deviations(self.params, padded)[:, :count]
+        return np.asarray(mean), np.asarray(jnp.sqrt(jnp.mean(own**2, 0) + std**2))
 
 
 def save(run: Run, folder: str | Path) -> None:

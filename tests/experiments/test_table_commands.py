@@ -315,6 +315,16 @@ def test_a_taken_folder_is_left_alone(commands, plain, capsys):
     assert contents(plain) == before
 
 
+def test_a_run_on_other_data_is_not_gone_on_with(commands, plain, tmp_path, capsys):
+    capsys.readouterr()
+    other = tmp_path / "other"
+    shutil.copytree(plain, other)
+    config = json.loads((other / "config.json").read_text())
+    runs.write_json(other / "config.json", config | {"data_sha256": "0"})
+    assert commands.nb201(other, "--resume") == 2
+    assert "another version of the data" in one_line(capsys.readouterr())
+
+
 def test_overwrite_removes_the_run_and_nothing_else(commands, plain, tmp_path):
     workdir = tmp_path / "run"
     assert commands.nb201(workdir, "--seeds=5,6") == 0

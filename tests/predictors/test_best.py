@@ -8,7 +8,8 @@ import pytest
 import scipy.stats
 
 from tnasp_jax.invariants import invariants
-from tnasp_jax.predictors.best import BestConfig, best
+from tnasp_jax.predictors import get_predictor
+from tnasp_jax.predictors.best import ABLATIONS, BestConfig, best
 from tnasp_jax.predictors.dagnet import DagnetConfig, dagnet
 from tnasp_jax.predictors.gp import GpConfig, gp
 from tnasp_jax.spaces import NASBENCH201
@@ -56,3 +57,27 @@ def test_another_name_of_the_space_changes_nothing(fitted):
         renamed.apply(params, graphs[:5]),
         best(NASBENCH201, CONFIG).apply(params, graphs[:5]),
     )
+
+
+def test_an_ablation_lacks_what_its_name_says(fitted):
+    _, _, graphs, _ = fitted
+
+    def shapes(name):
+        init = get_predictor(name, NASBENCH201).init
+        return jax.eval_shape(init, jax.random.key(0), graphs)
+
+    whole = shapes("best")
+    assert shapes("best_processes") == whole["processes"]
+    assert shapes("best_networks") == whole["networks"]
+    priors = [
+        shapes(name)["processes"]["processes"]["weights"].shape[0]
+        for name in ("best", "best_one_prior")
+    ]
+    members = [
+        shapes(name)["networks"]["members"]["regressor_out"]["bias"].shape[0]
+        for name in ("best", "best_one_network")
+    ]
+    assert (priors, members) == ([3, 1], [4, 1])
+    without = shapes("best_graph_networks")["networks"]["members"]
+    assert set(whole["networks"]["members"]) - set(without) == {"invariants"}
+    assert len(ABLATIONS) == 5

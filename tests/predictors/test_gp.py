@@ -56,7 +56,7 @@ def test_posterior_mean_and_deviation_against_numpy(fitted):
 
 
 def test_several_priors_are_averaged(fitted):
-    _, alone, graphs, labels, _ = fitted
+    _, _, graphs, labels, _ = fitted
     priors = ((1.0, 0.0), (0.5, 1.0))
     predictors = [
         gp(NASBENCH201, GpConfig(steps=30, priors=each))
@@ -69,7 +69,9 @@ def test_several_priors_are_averaged(fitted):
     )
     np.testing.assert_allclose(both, (first + second) / 2, atol=1e-3)
     assert np.abs(first - second).max() > 0.01
-    spread = [p.deviation(q, graphs[40:]) for p, q in zip(predictors, found)]
+    spread = [
+        p.deviation(q, graphs[40:]) for p, q in zip(predictors, found, strict=True)
+    ]
     variance = (spread[1] ** 2 + spread[2] ** 2) / 2 + (first - second) ** 2 / 4
     np.testing.assert_allclose(spread[0], np.sqrt(variance), atol=1e-2)
 

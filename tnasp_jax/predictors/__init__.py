@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import cast
 
 from tnasp_jax.predictors.base import Predictor
-from tnasp_jax.predictors.best import best
+from tnasp_jax.predictors.best import ABLATIONS, best
 from tnasp_jax.predictors.ctnas import ctnas
 from tnasp_jax.predictors.dagnet import DagnetConfig, dagnet
 from tnasp_jax.predictors.gp import gp
@@ -76,17 +76,26 @@ PREDICTORS: dict[str, Callable[[Space], Predictor]] = {
 """Every predictor in its published sizes, by its name on the command line."""
 
 
+def _known() -> dict[str, Callable[[Space], Predictor]]:
+    ablations = {name: _costed(name, make) for name, make in ABLATIONS.items()}
+    return {**ablations, **PREDICTORS}
+
+
 def get_predictor(name: str, space: Space) -> Predictor:
     """The predictor of a name, for the graphs of a space.
+
+    The names are those of `PREDICTORS`, and of `best` with an ingredient taken out
+    (`best.ABLATIONS`).
 
     Raises:
       ValueError: if there is none, listing those there are, or if it cannot read that
         space's graphs.
     """
-    if name not in PREDICTORS:
-        near = difflib.get_close_matches(name, PREDICTORS, 1)
+    known = _known()
+    if name not in known:
+        near = difflib.get_close_matches(name, known, 1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise ValueError(
             f"unknown predictor {name!r}; {hint}expected one of {sorted(PREDICTORS)}"
         )
-    return PREDICTORS[name](space)
+    return known[name](space)

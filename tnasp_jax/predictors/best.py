@@ -7,6 +7,7 @@ few. The networks see the graph itself, which no list of invariants exhausts.
 """
 
 import dataclasses
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -69,3 +70,20 @@ def best(space: CostedSpace, config: BestConfig = BestConfig()) -> Predictor:
         return jnp.asarray(processes.deviation(params["processes"], graphs))
 
     return Predictor(init, apply, fit=fit, deviation=deviation)
+
+
+_WHOLE = BestConfig()
+
+ABLATIONS: dict[str, Callable[[CostedSpace], Predictor]] = {
+    "best_processes": lambda space: gp(space, _WHOLE.processes),
+    "best_networks": lambda space: dagnet(space, _WHOLE.networks),
+    "best_one_prior": lambda space: best(space, BestConfig(processes=GpConfig())),
+    "best_one_network": lambda space: best(
+        space, BestConfig(networks=DagnetConfig(members=1))
+    ),
+    "best_graph_networks": lambda space: best(
+        space, BestConfig(networks=DagnetConfig(members=4, invariant_width=0))
+    ),
+}
+"""The recipe with one ingredient taken out: the networks, the processes, two of three
+priors, three of four networks, the networks' invariants."""

@@ -39,6 +39,7 @@ __all__ = [
 
 MISTAKE = 2
 INTERRUPTED = 130
+BROKEN_PIPE = 141
 # Flags that say where and how a command runs, not what it computes.
 _NOT_RECIPE = {"workdir", "resume", "overwrite", "quiet", "debug", "data_dir"}
 _NOT_RECIPE |= {"flagfile", "from_run", "help"}
@@ -67,7 +68,12 @@ def run(
             print(_help(main, values, words))
             sys.exit(0)
         found = parse(values, argv, words=bool(words))
-        sys.exit(main(values, found) if words else main(values))
+        code = main(values, found) if words else main(values)
+        sys.stdout.flush()
+        sys.exit(code)
+    except BrokenPipeError:  # Whoever read our output has seen enough, like `head`.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(BROKEN_PIPE)
     except KeyboardInterrupt:
         advice = "; --resume goes on from here" if "resume" in values else ""
         start = "\n" if sys.stderr.isatty() else ""  # After ^C or a line of progress.

@@ -143,6 +143,14 @@ def test_sizes_in_a_row_compile_few_programs_and_change_no_score(folder, texts, 
     np.testing.assert_array_equal(by_size[2], by_size[3][:2])
 
 
+def test_many_architectures_go_in_blocks(folder, texts, monkeypatch):
+    whole = runs.load(folder).predict(texts, return_std=True)
+    monkeypatch.setattr(runs, "_BLOCK", 32)
+    in_blocks = runs.load(folder).predict(texts, return_std=True)
+    for one, other in zip(whole, in_blocks, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5)
+
+
 def test_one_member_has_no_deviation(run, texts):
     single = runs.Run(
         space=SPACE,

@@ -28,6 +28,7 @@ from tnasp_jax.spaces import Space, get_space
 from tnasp_jax.training.labels import LabelScale
 
 FORMAT = 1
+_BLOCK = 4096  # Architectures scored at once.
 _FIELDS = ("format", "space", "predictor", "target", "description", "draws", "shapes")
 
 
@@ -111,8 +112,9 @@ class Run:
     ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
         """Predicts the accuracy of architectures given as text.
 
-        Batches are padded to powers of two, so that few sizes are ever compiled; a
-        score does not depend on the batch that it was in.
+        Batches are padded to powers of two, and many architectures go in blocks, so
+        that few sizes are ever compiled and memory stays flat; a score does not depend
+        on the batch that it was in.
 
         Args:
           texts: B architectures, as `space.parse` reads them.
@@ -138,11 +140,18 @@ class Run:
             empty = np.zeros(0, np.float32)
             return (empty, empty) if return_std else empty
         graphs = self.space.to_graphs(architectures)
-        count = len(architectures)
+        blocks = range(0, len(architectures), _BLOCK)
+        parts = [self._predict(graphs[at : at + _BLOCK], return_std) for at in blocks]
+        mean, std = (np.concatenate(each) for each in zip(*parts, strict=True))
+        return (mean, std) if return_std else mean
+
+    def _predict(self, graphs: Graphs, with_std: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation of one block; zeros for the latter if unwanted."""
+        count = len(graphs)
         padded = pad_batch(graphs, max(8, 1 << (count - 1).bit_length()))
         mean, std = ensemble(self._jitted(self.params, padded)[:, :count])
-        if not return_std:
-            return np.asarray(mean)
+        if not with_std:
+            return np.asarray(mean), np.zeros(count, np.float32)
         own = self._jitted_deviations(self.params, padded)[:, :count]
         return np.asarray(mean), np.asarray(jnp.sqrt(jnp.mean(own**2, 0) + std**2))
 

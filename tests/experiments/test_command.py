@@ -334,3 +334,25 @@ def test_as_a_process(tmp_path):
     code, _, err = execute("--n_val=1")
     assert code == 1 and "ZeroDivisionError" in err
     assert execute("--help")[1].startswith("A fake command.\n\nFlags:\n")
+
+
+def test_a_reader_that_has_seen_enough_ends_the_command_quietly(tmp_path):
+    (tmp_path / "fake.py").write_text(
+        '"""A fake command."""\n'
+        "from experiments import command\n"
+        "def main(values):\n"
+        "    for row in range(100_000):\n"
+        "        print(row)\n"
+        "if __name__ == '__main__':\n"
+        "    command.run(main, command.define_shared)\n"
+    )
+    done = subprocess.run(
+        f"{sys.executable} -m fake | head -1; echo ${{PIPESTATUS[0]}}",
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        shell=True,
+        executable="/bin/bash",
+        capture_output=True,
+        text=True,
+    )
+    assert (done.stdout, done.stderr) == ("0\n141\n", "")

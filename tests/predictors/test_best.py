@@ -11,13 +11,15 @@ from tnasp_jax.invariants import invariants
 from tnasp_jax.predictors import get_predictor
 from tnasp_jax.predictors.best import ABLATIONS, BestConfig, best
 from tnasp_jax.predictors.dagnet import DagnetConfig, dagnet
+from tnasp_jax.predictors.forest import ForestConfig, forest
 from tnasp_jax.predictors.gp import GpConfig, gp
 from tnasp_jax.spaces import NASBENCH201
 
 CONFIG = BestConfig(
     processes=GpConfig(steps=20, priors=((1.0, 0.0), (0.5, 1.0))),
     networks=DagnetConfig(num_layers=1, width=8, hidden=8, members=2),
-    share=0.25,
+    forest=ForestConfig(forests=1, rounds=50, candidates=20),
+    shares=(0.5, 0.2, 0.3),
 )
 
 
@@ -35,7 +37,8 @@ def test_it_is_the_weighted_mean_of_its_parts(fitted):
     predictor, params, graphs, _ = fitted
     by_process = gp(NASBENCH201, CONFIG.processes).apply(params["processes"], graphs)
     by_network = dagnet(NASBENCH201, CONFIG.networks).apply(params["networks"], graphs)
-    expected = 0.75 * np.asarray(by_process) + 0.25 * np.asarray(by_network)
+    by_forest = forest(NASBENCH201, CONFIG.forest).apply(params["forest"], graphs)
+    expected = 0.5 * by_process + 0.2 * by_network + 0.3 * by_forest
     np.testing.assert_allclose(predictor.apply(params, graphs), expected, atol=1e-6)
 
 
@@ -67,8 +70,8 @@ def test_an_ablation_lacks_what_its_name_says(fitted):
         return jax.eval_shape(init, jax.random.key(0), graphs)
 
     whole = shapes("best")
-    assert shapes("best_processes") == whole["processes"]
-    assert shapes("best_networks") == whole["networks"]
+    for part in ("processes", "networks", "forest"):
+        assert set(shapes(f"best_no_{part}")) == set(whole) - {part}
     priors = [
         shapes(name)["processes"]["processes"]["weights"].shape[0]
         for name in ("best", "best_one_prior")
@@ -80,4 +83,17 @@ def test_an_ablation_lacks_what_its_name_says(fitted):
     assert (priors, members) == ([3, 1], [4, 1])
     without = shapes("best_graph_networks")["networks"]["members"]
     assert set(whole["networks"]["members"]) - set(without) == {"invariants"}
-    assert len(ABLATIONS) == 5
+    assert len(ABLATIONS) == 6
+
+
+def test_shares_are_of_what_is_left(fitted):
+    _, params, graphs, _ = fitted
+    config = dataclasses.replace(CONFIG, shares=(0.5, 0.5, 0.0))
+    twice = dataclasses.replace(CONFIG, shares=(1.0, 1.0, 0.0))
+    left = {name: params[name] for name in ("processes", "networks")}
+    one, other = (best(NASBENCH201, c).apply(left, graphs) for c in (config, twice))
+    np.testing.assert_allclose(one, other, atol=1e-6)
+    assert (
+        best(NASBENCH201, dataclasses.replace(CONFIG, shares=(0, 1, 0))).deviation
+        is None
+    )

@@ -59,6 +59,8 @@ PREDICTORS = [
     Entry("gp", MNASNET, EXACT),
     Entry("trees", NASBENCH101, EXACT),
     Entry("trees", NASBENCH201, EXACT),
+    Entry("forest", NASBENCH101, EXACT),
+    Entry("forest", NASBENCH201, EXACT),
     Entry("dagnet", NASBENCH101, EXACT),
     Entry("dagnet", NASBENCH201, EXACT),
     Entry("dagnet_graph", NASBENCH101, EXACT),

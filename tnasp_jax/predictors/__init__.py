@@ -8,6 +8,7 @@ from tnasp_jax.predictors.base import Predictor
 from tnasp_jax.predictors.best import ABLATIONS, best
 from tnasp_jax.predictors.ctnas import ctnas
 from tnasp_jax.predictors.dagnet import DagnetConfig, dagnet
+from tnasp_jax.predictors.forest import forest
 from tnasp_jax.predictors.gp import gp
 from tnasp_jax.predictors.nao import nao
 from tnasp_jax.predictors.neural_predictor import neural_predictor
@@ -67,6 +68,7 @@ PREDICTORS: dict[str, Callable[[Space], Predictor]] = {
     "renas": _costed("renas", renas),
     "gp": _costed("gp", gp),
     "trees": _costed("trees", trees),
+    "forest": _costed("forest", forest),
     "dagnet": _costed("dagnet", dagnet),
     "dagnet_graph": _dagnet_graph,
     "best": _costed("best", best),

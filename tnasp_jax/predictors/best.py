@@ -1,20 +1,21 @@
-"""The library's own recipe: Gaussian processes on invariants beside direction-aware
-networks.
+"""The library's own recipe: Gaussian processes and a forest on invariants beside
+direction-aware networks.
 
 Their scores are averaged in label units. The processes are three, with different priors
 on what matters, since one maximum of the posterior is far too sure of it when labels are
-few. The networks see the graph itself, which no list of invariants exhausts.
+few. The forest errs where thresholds matter less than distances. The networks see the
+graph itself, which no list of invariants exhausts.
 """
 
 import dataclasses
 from collections.abc import Callable
 
 import jax
-import jax.numpy as jnp
 
 from tnasp_jax.graphs import Graphs
 from tnasp_jax.predictors.base import Params, Predictor
 from tnasp_jax.predictors.dagnet import DagnetConfig, dagnet
+from tnasp_jax.predictors.forest import ForestConfig, forest
 from tnasp_jax.predictors.gp import GpConfig, gp
 from tnasp_jax.spaces.base import CostedSpace
 
@@ -26,12 +27,15 @@ class BestConfig:
     Attributes:
       processes: the Gaussian processes.
       networks: the networks.
-      share: of the networks in the score.
+      forest: the trees.
+      shares: of the processes, the networks and the forest in the score. A part of
+        share 0 is left out.
     """
 
     processes: GpConfig = GpConfig(priors=((1.0, 0.0), (0.5, 1.0), (0.05, 0.0)))
     networks: DagnetConfig = DagnetConfig(members=4)
-    share: float = 0.4
+    forest: ForestConfig = ForestConfig()
+    shares: tuple[float, float, float] = (0.42, 0.28, 0.3)
 
 
 def best(space: CostedSpace, config: BestConfig = BestConfig()) -> Predictor:
@@ -42,41 +46,51 @@ def best(space: CostedSpace, config: BestConfig = BestConfig()) -> Predictor:
     Returns:
       A `Predictor` whose `deviation` is that of the processes.
     """
-    processes, networks = gp(space, config.processes), dagnet(space, config.networks)
+    processes = gp(space, config.processes)
+    every = {
+        "processes": processes,
+        "networks": dagnet(space, config.networks),
+        "forest": forest(space, config.forest),
+    }
+    shares = dict(zip(every, config.shares, strict=True))
+    parts = {name: part for name, part in every.items() if shares[name]}
+    total = sum(shares.values())
 
     def init(key: jax.Array, graphs: Graphs) -> Params:
-        first, second = jax.random.split(key)
+        keys = jax.random.split(key, len(parts))
         return {
-            "processes": processes.init(first, graphs),
-            "networks": networks.init(second, graphs),
+            name: part.init(key, graphs)
+            for key, (name, part) in zip(keys, parts.items(), strict=True)
         }
 
     def apply(params, graphs: Graphs, *, dropout_key=None) -> jax.Array:
         del dropout_key  # It is not trained by the recipe's steps.
-        by_process = processes.apply(params["processes"], graphs)
-        by_network = networks.apply(params["networks"], graphs)
-        return (1 - config.share) * by_process + config.share * by_network
+        scores = [
+            shares[name] / total * part.apply(params[name], graphs)
+            for name, part in parts.items()
+        ]
+        return sum(scores[1:], scores[0])
 
     def fit(key: jax.Array, graphs: Graphs, labels: jax.Array) -> Params:
-        assert processes.fit is not None and networks.fit is not None
-        first, second = jax.random.split(key)
-        return {
-            "processes": processes.fit(first, graphs, labels),
-            "networks": networks.fit(second, graphs, labels),
-        }
+        found = {}
+        keys = jax.random.split(key, len(parts))
+        for key, (name, part) in zip(keys, parts.items(), strict=True):
+            assert part.fit is not None
+            found[name] = part.fit(key, graphs, labels)
+        return found
 
     def deviation(params, graphs: Graphs) -> jax.Array:
         assert processes.deviation is not None
-        return jnp.asarray(processes.deviation(params["processes"], graphs))
+        return processes.deviation(params["processes"], graphs)
 
-    return Predictor(init, apply, fit=fit, deviation=deviation)
+    known = deviation if "processes" in parts else None
+    return Predictor(init, apply, fit=fit, deviation=known)
 
-
-_WHOLE = BestConfig()
 
 ABLATIONS: dict[str, Callable[[CostedSpace], Predictor]] = {
-    "best_processes": lambda space: gp(space, _WHOLE.processes),
-    "best_networks": lambda space: dagnet(space, _WHOLE.networks),
+    "best_no_processes": lambda space: best(space, BestConfig(shares=(0.0, 0.28, 0.3))),
+    "best_no_networks": lambda space: best(space, BestConfig(shares=(0.42, 0.0, 0.3))),
+    "best_no_forest": lambda space: best(space, BestConfig(shares=(0.42, 0.28, 0.0))),
     "best_one_prior": lambda space: best(space, BestConfig(processes=GpConfig())),
     "best_one_network": lambda space: best(
         space, BestConfig(networks=DagnetConfig(members=1))
@@ -85,5 +99,5 @@ ABLATIONS: dict[str, Callable[[CostedSpace], Predictor]] = {
         space, BestConfig(networks=DagnetConfig(members=4, invariant_width=0))
     ),
 }
-"""The recipe with one ingredient taken out: the networks, the processes, two of three
-priors, three of four networks, the networks' invariants."""
+"""The recipe with one ingredient taken out: a part, two of three priors, three of four
+networks, the networks' invariants."""

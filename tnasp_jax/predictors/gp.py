@@ -20,6 +20,9 @@ from tnasp_jax.predictors.base import Params, Predictor
 from tnasp_jax.predictors.layers import FLOAT32
 from tnasp_jax.spaces.base import CostedSpace
 
+ENDLESS = 1e10
+"""Variance of the noise of a label that says nothing."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class GpConfig:
@@ -51,7 +54,8 @@ def gp(space: CostedSpace, config: GpConfig = GpConfig()) -> Predictor:
 
     Its parameters hold the training cells' invariants, so their number is fixed by the
     graphs that `init` is given. It is fitted, not trained by steps: `Predictor.fit`.
-    Labels in normal ranks suit its noise of one size.
+    Rows that are no graphs say nothing there, whatever their label: a growing set can
+    be padded to sizes that recur. Labels in normal ranks suit its noise of one size.
 
     Returns:
       A `Predictor` whose `apply` is the posterior mean; `deviation` gives the spread of
@@ -96,14 +100,21 @@ def gp(space: CostedSpace, config: GpConfig = GpConfig()) -> Predictor:
         graphs, labels = jax.tree.map(jnp.asarray, (graphs, labels))
         # In random order, so that the first cells stand for all of them.
         order = jax.random.permutation(key, len(graphs))
-        raw, labels = invariants(graphs, space)[order], labels[order]
-        params = standard_of(raw)
+        live = is_valid(graphs, len(space.ops))[order]
+        order = order[jnp.argsort(~live, stable=True)]
+        live = jnp.sort(live, descending=True)
+        raw = invariants(graphs, space)[order]
+        labels = jnp.where(live, labels[order], 0.0)
+        params = standard_of(raw, live)
         cells = standardised(params, raw, config.limit)
+        cells = jnp.where(live[:, None], cells, 0.0)
 
         def process(prior):
             tuned = slice(None, config.tuned_on)
-            hyper = tune(cells[tuned], labels[tuned], config, prior, kind_of)
-            factor = jnp.linalg.cholesky(covariance(hyper, cells))
+            hyper = tune(
+                cells[tuned], labels[tuned], config, prior, kind_of, live[tuned]
+            )
+            factor = jnp.linalg.cholesky(covariance(hyper, cells, live))
             seen = min(len(cells), config.deviation_on)
             return {
                 "weights": jax.scipy.linalg.cho_solve((factor, True), labels),
@@ -168,17 +179,24 @@ def noise_of(hyper: dict[str, jax.Array]) -> jax.Array:
     return jnp.exp(hyper["noise"]) + 1e-3
 
 
-def covariance(hyper: dict[str, jax.Array], cells: jax.Array) -> jax.Array:
-    """[n, n] of the labels: the kernel and their noise."""
-    return kernel(hyper, cells, cells) + noise_of(hyper) * jnp.eye(len(cells))
+def covariance(
+    hyper: dict[str, jax.Array], cells: jax.Array, live: jax.Array | None = None
+) -> jax.Array:
+    """[n, n] of the labels: the kernel and their noise; rows not live [n] stand alone."""
+    found, noise = kernel(hyper, cells, cells), noise_of(hyper)
+    if live is None:
+        return found + noise * jnp.eye(len(cells))
+    found = jnp.where(live[:, None] & live[None], found, 0.0)
+    return found + jnp.diag(jnp.where(live, noise, ENDLESS))
 
 
-def standard_of(raw: jax.Array) -> dict[str, jax.Array]:
+def standard_of(raw: jax.Array, live: jax.Array | None = None) -> dict[str, jax.Array]:
     """Mean and scale, [F] each, of the training cells' invariants [n, F]."""
-    spread = jnp.std(raw, axis=0)
+    counted = None if live is None else live[:, None]
+    spread = jnp.std(raw, axis=0, where=counted)
     # What no training cell varies says nothing of the labels.
     scale = jnp.where(spread > 1e-4, 1 / jnp.maximum(spread, 1e-4), 0.0)
-    return {"mean": jnp.mean(raw, axis=0), "scale": scale}
+    return {"mean": jnp.mean(raw, axis=0, where=counted), "scale": scale}
 
 
 def standardised(
@@ -195,6 +213,7 @@ def tune(
     config: GpConfig,
     prior: jax.Array,
     kind_of: np.ndarray,
+    live: jax.Array | None = None,
 ) -> dict[str, jax.Array]:
     """Hyper-parameters at the maximum of their posterior, by Adam.
 
@@ -204,6 +223,7 @@ def tune(
       config: steps.
       prior: [2], one of `GpConfig.priors`.
       kind_of: [F], the kind of each invariant.
+      live: [n] bool, cells that count; None for all.
     """
     start = _start(cells.shape[1])
     optimizer = optax.adam(
@@ -222,7 +242,7 @@ def tune(
         return {**hyper, "relevance": own + kind[kind_of]}
 
     def loss(found):
-        factor = jnp.linalg.cholesky(covariance(in_place(found), cells))
+        factor = jnp.linalg.cholesky(covariance(in_place(found), cells, live))
         white = jax.scipy.linalg.solve_triangular(factor, labels, lower=True)
         likelihood = -jnp.sum(white**2) / 2 - jnp.sum(jnp.log(jnp.diag(factor)))
         log_prior = (

@@ -46,7 +46,7 @@ def test_scores_against_loops(fitted):
 
 def test_the_sum_of_answers_is_what_growth_took_off_the_residuals(fitted):
     """One forest fits its own training labels as its scores say."""
-    _, _, graphs, labels, raw = fitted
+    _, _, graphs, labels, _ = fitted
     config = ForestConfig(forests=1, rounds=200, candidates=20, learning_rate=0.2)
     predictor = forest(NASBENCH201, config)
     params = predictor.fit(jax.random.key(2), graphs[:120], labels[:120])

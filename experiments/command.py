@@ -18,7 +18,7 @@ import os
 import sys
 import textwrap
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -101,7 +101,7 @@ def _help(main: Callable, values: flags.FlagValues, words: str) -> str:
 # Kinds of values.
 
 
-class _Kind(flags.ArgumentParser):
+class Kind(flags.ArgumentParser):
     """Text to a value by `convert`; what `accept` does not accept is a mistake."""
 
     def __init__(
@@ -120,12 +120,12 @@ class _Kind(flags.ArgumentParser):
         return value
 
 
-def _whole(least: int) -> _Kind:
-    return _Kind(int, lambda n: n >= least, f"a whole number >= {least}")
+def _whole(least: int) -> Kind:
+    return Kind(int, lambda n: n >= least, f"a whole number >= {least}")
 
 
-def _one_of(*names: str) -> _Kind:
-    return _Kind(str, lambda name: name in names, f"one of {', '.join(names)}")
+def _one_of(*names: str) -> Kind:
+    return Kind(str, lambda name: name in names, f"one of {', '.join(names)}")
 
 
 def _seeds(text: str) -> tuple[int, ...]:
@@ -136,15 +136,15 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(","))
 
 
-_TEXT = _Kind(str, bool, "a word")
-_POSITIVE = _Kind(float, lambda x: 0 < x < math.inf, "a number > 0")
-_NOT_NEGATIVE = _Kind(float, lambda x: 0 <= x < math.inf, "a number >= 0")
-_SEEDS = _Kind(  # JAX takes seeds modulo 2^32.
+_TEXT = Kind(str, bool, "a word")
+_POSITIVE = Kind(float, lambda x: 0 < x < math.inf, "a number > 0")
+_NOT_NEGATIVE = Kind(float, lambda x: 0 <= x < math.inf, "a number >= 0")
+_SEEDS = Kind(  # JAX takes seeds modulo 2^32.
     _seeds,
     lambda seeds: len(set(seeds)) == len(seeds) and all(0 <= s < 2**32 for s in seeds),
     "distinct whole numbers from 0 to 4294967295, separated by commas",
 )
-_NAMES = _Kind(
+_NAMES = Kind(
     _names,
     lambda names: len(set(names)) == len(names) and all(names),
     "distinct names, separated by commas",
@@ -152,7 +152,7 @@ _NAMES = _Kind(
 
 
 # The flags that the tables' commands share: name, kind, default as text, help.
-_SHARED: list[tuple[str, _Kind, str | None, str]] = [
+_SHARED: list[tuple[str, Kind, str | None, str]] = [
     (
         "table",
         _one_of("official", "digits"),
@@ -203,19 +203,26 @@ _SHARED_SWITCHES = [
 ]
 
 
-def define_shared(values: flags.FlagValues) -> None:
-    """The flags of every table's command; `values.set_default(name, text)` alters one.
+def define_shared(
+    values: flags.FlagValues, only: Collection[str] | None = None
+) -> None:
+    """The flags of every table's command, or those of the names in `only`.
+
+    `values.set_default(name, text)` alters one.
 
     Values outside their range are refused as they are parsed; what goes together is for
     `check_shared`. seeds and eval_target are tuples; n_train, n_test, the targets,
     data_dir, workdir and from_run are None where the user says nothing.
     """
     for name, kind, default, text in _SHARED:
+        if only is not None and name not in only:
+            continue
         lists = kind in (_SEEDS, _NAMES)
         serializer = flags.ListSerializer(",") if lists else flags.ArgumentSerializer()
         flags.DEFINE(kind, name, default, text, values, serializer)
     for name, text in _SHARED_SWITCHES:
-        flags.DEFINE_boolean(name, False, text, values)
+        if only is None or name in only:
+            flags.DEFINE_boolean(name, False, text, values)
 
 
 def check_shared(values: flags.FlagValues) -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from collections.abc import Sequence
 
 import jax
 import numpy as np
@@ -32,35 +33,42 @@ class Draws:
     scale: labels.LabelScale
 
 
-def draw_data(cell: Cell, table: Table) -> Draws:
-    """Splits the table and fits the label units, once a seed."""
+def draw_data(cell: Cell, table: Table, splits: Sequence[Split] | None = None) -> Draws:
+    """Splits the table and fits the label units, once a seed.
+
+    Args:
+      cell: what is trained.
+      table: its table.
+      splits: one a seed, of equal sizes, instead of those that chance draws.
+    """
     keys = jax.vmap(jax.random.key)(np.array(cell.seeds, np.uint32))
     fold_in = jax.vmap(jax.random.fold_in, (0, None))
-    splits = [
-        benchmarks.draw_split(
-            table,
-            jax.random.fold_in(key, 0),
-            n_train=cell.n_train,
-            n_val=cell.n_val,
-            n_test=cell.n_test,
-            train_target=cell.train_target,
-        )
-        for key in keys
-    ]
+    if splits is None:
+        splits = [
+            benchmarks.draw_split(
+                table,
+                jax.random.fold_in(key, 0),
+                n_train=cell.n_train,
+                n_val=cell.n_val,
+                n_test=cell.n_test,
+                train_target=cell.train_target,
+            )
+            for key in keys
+        ]
     train_rows = np.stack([split.train_index for split in splits])
     val_rows = np.stack([split.val_index for split in splits])
     accuracy = table.label(cell.train_target)
     if any(np.ptp(accuracy[rows]) == 0 for rows in train_rows):
         raise UserError(
             f"the {cell.n_train} training labels of a draw are all equal; "
-            "nothing can be learnt from them, raise --n_train"
+            "nothing can be learnt from them, take more"
         )
     scale = jax.vmap(functools.partial(labels.fit_scale, units=cell.units))(
         accuracy[train_rows]
     )
     to_units = jax.vmap(labels.LabelScale.to_units)
     return Draws(
-        splits=splits,
+        splits=list(splits),
         fit_keys=fold_in(keys, 1),
         evolution_keys=fold_in(keys, 2),
         train=table.graphs[train_rows],

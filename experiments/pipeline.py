@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from experiments.draws import Draws, draw_data
 from experiments.progress import Progress
 from experiments.training import Trainer
 from tnasp_jax import evaluation, runs
-from tnasp_jax.benchmarks import Table
+from tnasp_jax.benchmarks import Split, Table
 from tnasp_jax.predictors import Predictor, get_predictor
 
 # config.json, which marks a folder as a run, goes last when a run is removed.
@@ -36,6 +37,7 @@ def run_cell(
     *,
     flags_text: str,
     argv: list[str],
+    splits: Sequence[Split] | None = None,
     from_run: Path | None = None,
     resume: bool = False,
     overwrite: bool = False,
@@ -49,6 +51,7 @@ def run_cell(
       workdir: the folder.
       flags_text: flags.txt, from which the run can be repeated.
       argv: the command, for results.json.
+      splits: one a seed, instead of those that chance draws.
       from_run: a finished run of the same cell without self-evolution, whose trained
         draws are taken instead of training them again.
       resume: go on where an earlier run of the same cell was cut.
@@ -71,7 +74,7 @@ def run_cell(
     if predictor.check is not None:
         predictor.check()
     trained = _trained(from_run, cell, table) if from_run else None
-    draws = draw_data(cell, table)
+    draws = draw_data(cell, table, splits)
     config = {**cell.as_dict(), "data_sha256": table.sha256}
     finished = open_workdir(workdir, config, flags_text, resume, overwrite)
     if finished is not None:

@@ -26,6 +26,7 @@ ROOMS = {
     "predictors": SPACES | {"encodings", "invariants", "losses"},
     "training": TRAINING,
     "evaluation": TRAINING,
+    "search": TRAINING | {"evaluation", "metrics"},
     # The leaves, which no other room imports.
     "benchmarks": SPACES | {"cost", "metrics"},
     "plotting": set(),

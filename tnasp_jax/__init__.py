@@ -14,7 +14,7 @@ slots, n training cells, V validation cells, M cells of a table, S draws (seeds)
 T constraints, D model width, H heads.
 """
 
-from tnasp_jax import benchmarks, encodings, losses, metrics
+from tnasp_jax import benchmarks, encodings, losses, metrics, search
 from tnasp_jax.evaluation import ensemble, scorer
 from tnasp_jax.graphs import Graphs, is_valid, pad_batch, pad_nodes
 from tnasp_jax.predictors import (
@@ -61,6 +61,7 @@ __all__ = [
     "pad_nodes",
     "save",
     "scorer",
+    "search",
     "tnasp",
     "validate",
 ]

@@ -15,6 +15,8 @@ from tnasp_jax.spaces.base import CostedSpace
 
 FLOAT32 = jax.lax.Precision.HIGHEST
 _GAINS = (0.5, 2.0)
+# A graph of 100 nodes has more paths than float32 can count; beyond this all are as many.
+_MOST_WAYS, _MOST_PARALLEL = 1e18, 1e15
 
 
 def invariants(graphs: Graphs, space: CostedSpace) -> jax.Array:
@@ -75,9 +77,8 @@ class _Nodes:
         ops = jnp.clip(jnp.asarray(graphs.ops), 0, num_ops - 1)
         identity = jnp.array([op in space.identity_ops for op in space.ops])[ops]
         edges = live_adjacency(graphs).astype(jnp.float32)
-        for slot in range(mask.shape[1]) if space.identity_ops else ():
-            round_ = edges[:, :, slot, None] * edges[:, None, slot]
-            edges += round_ * identity[:, slot, None, None]
+        if space.identity_ops:
+            edges = _merged(edges, identity.astype(jnp.float32))
         live = mask & ~identity
         self.edges = edges * live[:, :, None] * live[:, None]  # [B, N, N]
         self.live = live.astype(jnp.float32)  # [B, N]
@@ -125,6 +126,17 @@ class _Nodes:
     def at_sink(self, values: jax.Array) -> jax.Array:
         """[B, ...] at the output node."""
         return jnp.einsum("bn,bn...->b...", self.sink, values, precision=FLOAT32)
+
+
+def _merged(edges: jax.Array, identity: jax.Array) -> jax.Array:
+    """Edges [B, N, N] with the ways through identities [B, N] added to them."""
+
+    def through(slot, edges):
+        ways = edges[:, :, slot, None] * edges[:, None, slot]
+        edges += ways * identity[:, slot, None, None]
+        return jnp.minimum(edges, _MOST_PARALLEL)
+
+    return jax.lax.fori_loop(0, edges.shape[1], through, edges)
 
 
 def _mean_before(share: jax.Array, values: jax.Array, slot: int) -> jax.Array:
@@ -177,21 +189,22 @@ def _paths(nodes: _Nodes) -> list[jax.Array]:
         ways = jnp.einsum(
             "bn,bn->b", nodes.edges[:, :, slot], values, precision=FLOAT32
         )
-        return nodes.source[:, slot] + ways
+        return jnp.minimum(nodes.source[:, slot] + ways, _MOST_WAYS)
 
     def after(values, slot):
         ways = jnp.einsum("bn,bn->b", nodes.edges[:, slot], values, precision=FLOAT32)
-        return nodes.sink[:, slot] + ways
+        return jnp.minimum(nodes.sink[:, slot] + ways, _MOST_WAYS)
 
     nothing = jnp.zeros_like(nodes.live)
     ahead, behind = nodes.forward(before, nothing), nodes.backward(after, nothing)
     through = ahead * behind
     total = jnp.maximum(jnp.sum(nodes.source * behind, axis=1), 1.0)[:, None]
-    crossed = nodes.live * (through >= total - 0.5)  # By every path.
+    # By every path; sums of many are rounded.
+    crossed = nodes.live * (through >= total - jnp.maximum(0.5, 1e-6 * total))
     longest, shortest = _extreme(nodes, jnp.max, -1e6), _extreme(nodes, jnp.min, 1e6)
     return [
         jnp.log(total),
-        nodes.of_op(through / total),
+        nodes.of_op(jnp.minimum(through / total, 1.0)),
         nodes.of_op(crossed),
         nodes.at_sink(longest),
         nodes.at_sink(shortest),
@@ -217,7 +230,7 @@ def _signal_share(nodes: _Nodes) -> jax.Array:
 
     def step(values, slot):
         got = jnp.einsum("bn,bn->b", nodes.edges[:, :, slot], values, precision=FLOAT32)
-        sent = jnp.where(nodes.learns[:, slot] > 0, 1.0, got)
+        sent = jnp.where(nodes.learns[:, slot] > 0, 1.0, jnp.minimum(got, _MOST_WAYS))
         return jnp.where(nodes.source[:, slot] > 0, 1.0, sent)
 
     sent = nodes.forward(step, jnp.zeros_like(nodes.live))
@@ -299,7 +312,8 @@ def _signals(nodes: _Nodes) -> jax.Array:
 
             def step(values, slot, weight=weight, gains=gains):
                 before = _mean_before(weight, values, slot)
-                return gains[:, slot] * (nodes.source[:, slot, None] + before)
+                sent = gains[:, slot] * (nodes.source[:, slot, None] + before)
+                return jnp.minimum(sent, _MOST_WAYS)
 
             start = jnp.zeros((*nodes.live.shape, num_ops))
             out = nodes.at_sink(nodes.forward(step, start))

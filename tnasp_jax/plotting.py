@@ -116,6 +116,68 @@ def _draw(axes: "Axes", panel: Panel, names: list[str]) -> dict:
     return handles
 
 
+def bands(
+    x: np.ndarray,
+    panels: Mapping[str, Mapping[str, tuple[np.ndarray, np.ndarray]]],
+    *,
+    xlabel: str,
+    ylabel: str,
+    linear_to: float,
+) -> "Figure":
+    """Curves with a band around each, panels side by side under one legend.
+
+    Args:
+      x: [P] ascending.
+      panels: by title, centres [P] and half widths [P] by name; NaN leaves a gap.
+      xlabel: of every panel.
+      ylabel: of the first panel; values are never below zero.
+      linear_to: where the vertical axis turns from linear to logarithmic.
+
+    Returns:
+      A figure; `figure.savefig(path)` writes it.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(3.7 * len(panels), 3.6), layout="constrained", dpi=150)
+    names = list(dict.fromkeys(name for found in panels.values() for name in found))
+    handles = {}
+    axes_of = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axes, (title, found) in zip(axes_of, panels.items(), strict=True):
+        for name, (centre, half) in found.items():
+            at = names.index(name)
+            colour = _COLOURS[at % len(_COLOURS)]
+            (handles[name],) = axes.plot(
+                x,
+                centre,
+                color=colour,
+                marker=_MARKERS[at % len(_MARKERS)],
+                # Markers of two curves stand in different places.
+                markevery=(at * 0.02, 0.15),
+                markersize=3.5,
+                linewidth=1,
+            )
+            low, high = np.maximum(centre - half, 0), centre + half
+            axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
+        axes.set_yscale("symlog", linthresh=linear_to)
+        axes.set_ylim(bottom=0)
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.set_title(title, fontsize=8, loc="left")
+        axes.set_xlabel(xlabel, fontsize=8)
+        axes.tick_params(labelsize=8)
+        axes.grid(axis="y", color="0.9", linewidth=0.6)
+        axes.spines[["top", "right"]].set_visible(False)
+    axes_of[0].set_ylabel(ylabel, fontsize=8)
+    figure.legend(
+        list(handles.values()),
+        list(handles),
+        loc="outside lower center",
+        ncols=min(len(names), 2 * len(panels)),
+        frameon=False,
+        fontsize=8,
+    )
+    return figure
+
+
 def calibration(
     levels: np.ndarray,
     panels: Mapping[str, Mapping[str, tuple[np.ndarray, np.ndarray]]],

@@ -24,7 +24,7 @@ from tnasp_jax.evaluation import ensemble
 from tnasp_jax.graphs import Graphs, pad_batch
 from tnasp_jax.predictors import get_predictor
 from tnasp_jax.predictors.base import Params, Predictor
-from tnasp_jax.spaces import Space, get_space
+from tnasp_jax.spaces import Space, describe, get_space
 from tnasp_jax.training.labels import LabelScale
 
 FORMAT = 1
@@ -164,6 +164,7 @@ def save(run: Run, folder: str | Path) -> None:
     about = {
         "format": FORMAT,
         "space": run.space.name,
+        "space_description": describe(run.space),
         "predictor": run.predictor_name,
         "target": run.target,
         "description": run.description,
@@ -200,7 +201,7 @@ def load(folder: str | Path) -> Run:
         )
     about = _read_about(home / "predictor.json")
     arrays = _read_arrays(home / "params.npz")
-    space = get_space(about["space"])
+    space = get_space(about["space"], about.get("space_description"))
     params = _unflatten(arrays)
     stored = {name: list(leaf.shape) for name, leaf in arrays.items()}
     if stored != about["shapes"] or not {"network", "scale"} <= set(params):

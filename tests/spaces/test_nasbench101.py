@@ -10,6 +10,7 @@ import pytest
 from tnasp_jax import graphs as graphs_lib
 from tnasp_jax.spaces import nasbench101 as space_lib
 from tnasp_jax.spaces.nasbench101 import NASBENCH101, Cell
+from tnasp_jax.spaces.nasbench101_cells import prune
 from tnasp_jax.spaces.nasbench101_enumeration import enumerate_cells
 
 CONV3, CONV1, POOL = "conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3"
@@ -141,6 +142,29 @@ def test_parameters_by_hand():
     chain = NASBENCH101.cell(CHAIN, _ops(CONV3))
     assert NASBENCH101.parameters(straight) == fixed + sum(projections)
     assert NASBENCH101.parameters(chain) == fixed + sum(projections + convolutions)
+
+
+def test_flops_by_hand():
+    widths, sizes = [128] * 4 + [256] * 3 + [512] * 3, [32] * 3 + [16] * 3 + [8] * 3
+    fixed = 27 * 128 * 32**2 + 512 * 10
+    pairs = zip(itertools.pairwise(widths), sizes, strict=True)
+    each = [size**2 * (a * b + 9 * b * b) for (a, b), size in pairs]
+    assert NASBENCH101.flops(NASBENCH101.cell(CHAIN, _ops(CONV3))) == fixed + sum(each)
+
+
+def test_flops_are_those_of_the_nodes():
+    """Where no pool counts its comparisons."""
+    cells = [
+        cell
+        for cell in NASBENCH101.sample(jax.random.key(2), 60)
+        if "maxpool3x3" not in prune(cell).ops
+    ]
+    assert len(cells) > 5
+    per_node, _ = NASBENCH101.node_costs(NASBENCH101.to_graphs(cells))
+    fixed = 27 * 128 * 32**2 + 512 * 10
+    nodes = np.asarray(per_node, float).sum(axis=(1, 2))
+    found = [NASBENCH101.flops(cell) - fixed for cell in cells]
+    np.testing.assert_allclose(found, nodes, rtol=1e-6)
 
 
 def test_mutation_lets_small_cells_grow():

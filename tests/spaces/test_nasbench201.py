@@ -125,6 +125,12 @@ def test_mutation_changes_one_edge():
     assert len(changes) == 6 * 4
 
 
+def test_flops_that_the_benchmark_publishes():
+    """The most and the fewest, in millions as NAS-Bench-201 prints them."""
+    most, fewest = NASBENCH201.flops((3,) * 6), NASBENCH201.flops((0,) * 6)
+    assert (round(most / 1e6, 2), round(fewest / 1e6, 2)) == (220.12, 7.78)
+
+
 def test_samples_are_uniform_over_the_operations():
     draws = np.array(NASBENCH201.sample(jax.random.key(1), 5000))
     for edge in range(6):

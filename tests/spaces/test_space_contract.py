@@ -1,5 +1,6 @@
 """What every space promises; a new space joins by a line in SPACES."""
 
+import dataclasses
 import json
 from typing import NamedTuple
 
@@ -9,7 +10,7 @@ import pytest
 
 from tnasp_jax import graphs as graphs_lib
 from tnasp_jax.spaces import SPACES as REGISTRY
-from tnasp_jax.spaces import base, get_space
+from tnasp_jax.spaces import base, custom, custom_cells, describe, get_space
 from tnasp_jax.spaces.darts import DARTS
 from tnasp_jax.spaces.mnasnet import MNASNET
 from tnasp_jax.spaces.nasbench101 import NASBENCH101
@@ -41,7 +42,24 @@ def _elastic(places: int, stages: int, last: list[int], beyond: int = 5) -> str:
     return json.dumps({"ks": kernels, "e": [4] * places, "d": depths, "r": 148})
 
 
+def _diamond(first: str, second: str) -> str:
+    """A graph of two operations side by side."""
+    edges = [[0, 1], [0, 2], [1, 3], [2, 3]]
+    return json.dumps({"ops": ["input", first, second, "output"], "edges": edges})
+
+
+CUSTOM = custom.of_cells(
+    [custom_cells.read_text(_diamond("conv", "pool"))],
+    num_nodes=12,
+    costs={"conv": (2e6, 900.0), "input": (0.0, 100.0)},
+)
+
 SPACES = [
+    Entry(
+        CUSTOM,
+        (_diamond("conv", "pool"), _diamond("pool", "conv")),
+        ("", "[]", "{", '{"ops": ["input"], "edges": []}', "two\nlines"),
+    ),
     Entry(
         NASBENCH101,
         (
@@ -107,8 +125,10 @@ def _samples(entry, count=50, seed=0):
 
 @every_space
 def test_registered_by_its_name(entry):
-    assert get_space(entry.space.name) == entry.space
-    assert REGISTRY[entry.space.name] == entry.space
+    description = describe(entry.space)
+    assert get_space(entry.space.name, description) == entry.space
+    if description is None:
+        assert REGISTRY[entry.space.name] == entry.space
 
 
 def test_unknown_name_lists_the_known_ones():
@@ -118,7 +138,7 @@ def test_unknown_name_lists_the_known_ones():
 
 @every_space
 def test_static_hashable_and_named_once(entry):
-    assert hash(entry.space) == hash(type(entry.space)())
+    assert hash(entry.space) == hash(dataclasses.replace(entry.space))
     assert len(set(entry.space.ops)) == len(entry.space.ops)
 
 

@@ -1,6 +1,11 @@
 """Search spaces by name."""
 
+from collections.abc import Mapping
+from typing import Any
+
+from tnasp_jax.spaces import custom
 from tnasp_jax.spaces.base import Space
+from tnasp_jax.spaces.custom import CustomSpace
 from tnasp_jax.spaces.darts import DARTS
 from tnasp_jax.spaces.mnasnet import MNASNET
 from tnasp_jax.spaces.nasbench101 import NASBENCH101
@@ -23,12 +28,29 @@ SPACES: dict[str, Space] = {
 """Every space that is fixed, by its name on the command line and in files."""
 
 
-def get_space(name: str) -> Space:
+def get_space(name: str, description: Mapping[str, Any] | None = None) -> Space:
     """The space of a name.
 
+    Args:
+      name: one of `SPACES`, or "custom".
+      description: of a custom space, as `describe` gives it; None for the others.
+
     Raises:
-      ValueError: if there is none, listing those there are.
+      ValueError: if there is none, listing those there are; if the description of a
+        custom space is missing or damaged.
     """
+    if name == custom.NAME:
+        if description is None:
+            raise ValueError(
+                f"the space {name!r} comes from a file of architectures: make it with "
+                "spaces.custom.of_cells, or load a run that was trained on it"
+            )
+        return custom.of_description(description)
     if name not in SPACES:
         raise ValueError(f"unknown space {name!r}; expected one of {sorted(SPACES)}")
     return SPACES[name]
+
+
+def describe(space: Space) -> dict[str, Any] | None:
+    """What `get_space` needs beside the name; None for a space that is fixed."""
+    return space.describe() if isinstance(space, CustomSpace) else None

@@ -8,13 +8,14 @@ limits on vertices and edges count what is left, as in the benchmark.
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from tnasp_jax import cost
 from tnasp_jax import graphs as graphs_lib
 from tnasp_jax.graphs import Graphs
 from tnasp_jax.spaces import base
@@ -36,6 +37,7 @@ from tnasp_jax.spaces.nasbench101_cells import (
 
 STEM_CHANNELS, NUM_STACKS, MODULES_PER_STACK, NUM_CLASSES = 128, 3, 3, 10
 IMAGE_SIZE = 32
+_LAST_CHANNELS = STEM_CHANNELS * 2 ** (NUM_STACKS - 1)
 KERNELS = {"conv3x3-bn-relu": 3, "conv1x1-bn-relu": 1, "maxpool3x3": 0}
 EDGE_MUTATION_RATE = 1 / MAX_VERTICES  # of each possible edge, a mutation
 OP_MUTATION_RATE = 1 / (MAX_VERTICES - 2)  # of each operation, a mutation
@@ -146,14 +148,15 @@ class NASBench101:
         A stem of 128 channels, 3 stacks of 3 cells, channels doubled from stack to
         stack, a dense layer to 10 classes; batch norms count 2 per channel.
         """
-        cell = prune(architecture)
-        total, channels = _conv_parameters(3, 3, STEM_CHANNELS), STEM_CHANNELS
-        for stack in range(NUM_STACKS):
-            for _ in range(MODULES_PER_STACK):
-                out_channels = STEM_CHANNELS * 2**stack
-                total += _module_parameters(cell, channels, out_channels)
-                channels = out_channels
-        return total + (channels + 1) * NUM_CLASSES
+        convolutions = _convolutions(prune(architecture))
+        total = sum(cost.conv_parameters(*shape) for *shape, _ in convolutions)
+        return total + cost.dense_parameters(_LAST_CHANNELS, NUM_CLASSES)
+
+    def flops(self, architecture: Cell) -> int:
+        """Multiply-adds of convolutions and classifier for one image of CIFAR-10."""
+        convolutions = _convolutions(prune(architecture))
+        total = sum(cost.conv_flops(*shape) for shape in convolutions)
+        return total + _LAST_CHANNELS * NUM_CLASSES
 
     def node_costs(self, graphs: Graphs) -> tuple[jax.Array, jax.Array]:
         """FLOPs and parameters of each node in each of the 9 cells; jittable.
@@ -285,23 +288,24 @@ def _widen(cell: Cell, rng: np.random.Generator) -> tuple[np.ndarray, list[str]]
     return matrix, [*cell.ops[:-1], *new, OUTPUT]
 
 
-def _conv_parameters(kernel: int, in_channels: int, out_channels: int) -> int:
-    """A convolution without bias and its batch norm."""
-    return kernel**2 * in_channels * out_channels + 2 * out_channels
+def _convolutions(cell: Cell) -> Iterator[tuple[int, int, int, int]]:
+    """Kernel, input and output channels, side of the output, in the whole network.
 
-
-def _module_parameters(cell: Cell, in_channels: int, out_channels: int) -> int:
-    """Parameters of one cell; every edge out of the input is a 1x1 projection."""
-    channels = _vertex_channels(cell.matrix, out_channels)
-    total = 0
-    for vertex, op in enumerate(cell.ops[1:-1], start=1):
-        kernel = KERNELS[op]
-        if kernel:
-            total += _conv_parameters(kernel, channels[vertex], channels[vertex])
-    for vertex, edge in enumerate(cell.matrix[0]):
-        if edge:
-            total += _conv_parameters(1, in_channels, channels[vertex])
-    return total
+    Every edge out of a cell's input is a 1x1 projection.
+    """
+    yield 3, 3, STEM_CHANNELS, IMAGE_SIZE
+    in_channels = STEM_CHANNELS
+    for module in range(NUM_STACKS * MODULES_PER_STACK):
+        stack = module // MODULES_PER_STACK
+        size, out_channels = IMAGE_SIZE // 2**stack, STEM_CHANNELS * 2**stack
+        channels = _vertex_channels(cell.matrix, out_channels)
+        for vertex, op in enumerate(cell.ops[1:-1], start=1):
+            if KERNELS[op]:
+                yield KERNELS[op], channels[vertex], channels[vertex], size
+        for vertex, edge in enumerate(cell.matrix[0]):
+            if edge:
+                yield 1, in_channels, channels[vertex], size
+        in_channels = out_channels
 
 
 def _node_channels(graphs: Graphs, out_channels: int) -> jax.Array:

@@ -10,12 +10,13 @@ import difflib
 import functools
 import itertools
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from tnasp_jax import cost
 from tnasp_jax import graphs as graphs_lib
 from tnasp_jax.graphs import Graphs
 from tnasp_jax.spaces import base
@@ -146,17 +147,20 @@ class NASBench201:
         classifier has a bias. Edges count whether or not they are live, as in the
         benchmark, whose network holds them all.
         """
-        used = [KERNELS.get(EDGE_OPS[op], 0) for op in _checked(architecture)]
+        convolutions = _convolutions(architecture)
+        total = sum(cost.conv_parameters(*shape) for *shape, _ in convolutions)
         widths = [CHANNELS * 2**stage for stage in range(NUM_STAGES)]
-        total = _conv(3, 3, CHANNELS)
-        for width in widths:
-            cell = sum(_conv(kernel, width, width) for kernel in used if kernel)
-            total += CELLS_PER_STAGE * cell
-        for narrow, wide in itertools.pairwise(widths):
-            shortcut = narrow * wide  # 1x1, without a batch norm
-            total += _conv(3, narrow, wide) + _conv(3, wide, wide) + shortcut
-        last = widths[-1]
-        return total + 2 * last + (last + 1) * NUM_CLASSES
+        # Shortcuts of the residual blocks have no batch norm.
+        total -= sum(2 * wide for wide in widths[1:])
+        return total + 2 * widths[-1] + cost.dense_parameters(widths[-1], NUM_CLASSES)
+
+    def flops(self, architecture: Architecture) -> int:
+        """Multiply-adds of convolutions and classifier for one image of CIFAR-10.
+
+        Edges count whether or not they are live, as in `parameters`.
+        """
+        total = sum(cost.conv_flops(*shape) for shape in _convolutions(architecture))
+        return total + CHANNELS * 2 ** (NUM_STAGES - 1) * NUM_CLASSES
 
     def node_costs(self, graphs: Graphs) -> tuple[jax.Array, jax.Array]:
         """FLOPs and parameters of each node in a cell of each of the 3 stages; jittable.
@@ -247,9 +251,18 @@ def _official_numbers() -> dict[Architecture, int]:
     return {cell: index for index, cell in enumerate(_official_order())}
 
 
-def _conv(kernel: int, in_channels: int, out_channels: int) -> int:
-    """Parameters of a convolution without bias and its batch norm."""
-    return kernel**2 * in_channels * out_channels + 2 * out_channels
+def _convolutions(architecture: Architecture) -> Iterator[tuple[int, int, int, int]]:
+    """Kernel, input and output channels, side of the output, in the whole network."""
+    used = [KERNELS.get(EDGE_OPS[op], 0) for op in _checked(architecture)]
+    yield 3, 3, CHANNELS, IMAGE_SIZE
+    for stage in range(NUM_STAGES):
+        width, size = CHANNELS * 2**stage, IMAGE_SIZE // 2**stage
+        if stage:
+            yield 3, width // 2, width, size
+            yield 3, width, width, size
+            yield 1, width // 2, width, size
+        for kernel in CELLS_PER_STAGE * [kernel for kernel in used if kernel]:
+            yield kernel, width, width, size
 
 
 def _read_group(group: str, target: int) -> list[str]:

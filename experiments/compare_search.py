@@ -1,0 +1,278 @@
+"""Search methods against each other on NAS-Bench-101 and NAS-Bench-201.
+
+python -m experiments.compare_search --out=results/figures --budget=150
+
+Every method and seed asks `--budget` architectures and is answered with their training
+label; regret is how far the best by that label stays below the highest test label. On
+NAS-Bench-101 only cells whose validation accuracy is known are candidates, for every
+method. OUT gets search_methods.json and search_methods.png. The file is written after
+every search, and the same command goes on where it was cut.
+"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from absl import flags
+
+from experiments import command, devices, results, search_report
+from experiments.command import UserError
+from experiments.progress import Progress
+from experiments.search import define_search, run_search
+from experiments.search_oracles import TABLES, Incumbent, TableOracle
+from tnasp_jax import runs, search
+
+METHODS = "random,evolution,local,bayes,bayes_thompson,bayes_ucb"
+SHARED = ("seeds", "data_dir", "overwrite", "quiet", "debug")
+NAMES = {
+    "nb101": "NAS-Bench-101",
+    "nb201": "NAS-Bench-201",
+    "nb201digits": "NAS-Bench-201 on digits",
+}
+QUANTITIES = {
+    "regret": "highest test label of the candidates minus that of the architecture that "
+    "is best by the training label so far, a fraction",
+    "seconds_per_ask": "of one call of ask, for a batch, without what was compiled in it",
+}
+
+
+def define(values: flags.FlagValues) -> None:
+    command.define_shared(values, SHARED)
+    values.set_default("seeds", ",".join(map(str, range(20))))
+    define_search(values)
+    flags.DEFINE_list(
+        "tables", ["nb101", "nb201"], "tables to search", flag_values=values
+    )
+    flags.DEFINE_list("methods", METHODS, "methods to compare", flag_values=values)
+    flags.DEFINE_string("out", None, "folder of the two files", flag_values=values)
+
+
+def main(values: flags.FlagValues) -> int:
+    out = _checked(values)
+    path = out / "search_methods.json"
+    settings = {
+        "budget": values.budget,
+        "batch": values.batch,
+        "seeds": list(values.seeds),
+        "tables": [TABLES[name] for name in values.tables],
+        "methods": list(values.methods),
+    }
+    found = _start(path, settings, values.overwrite)
+    devices.use_all_cores()
+    total = len(values.tables) * len(values.methods) * len(values.seeds)
+    progress = Progress(total, "comparing methods", values.quiet, done=_done(found))
+    for name in values.tables:
+        oracle = TableOracle(name, command.data_dir(values))
+        column = found["tables"].setdefault(oracle.table.name, _about(oracle))
+        if column["data_sha256"] != oracle.table.sha256:
+            raise UserError(f"{path}: saw other data; --overwrite starts again")
+        for method_name in values.methods:
+            per_seed = column["searches"].setdefault(method_name, {})
+            method = search.get_method(method_name, oracle.space, oracle.allowed)
+            for seed in values.seeds:
+                if str(seed) in per_seed:
+                    continue
+                per_seed[str(seed)] = _search(method, oracle, seed, values)
+                out.mkdir(parents=True, exist_ok=True)
+                runs.write_json(path, found)
+                progress.update(_done(found), f"{oracle.table.name} {method_name}")
+    for column in found["tables"].values():
+        column["methods"] = _summaries(column, values.budget)
+    runs.write_json(path, found)
+    for column in found["tables"].values():
+        print("\n".join(_lines(column, values.budget)))
+    print(path)
+    try:
+        figure = draw(found)
+    except ModuleNotFoundError:
+        print("no plot: matplotlib is missing; pip install 'tnasp_jax[plots]'")
+        return 0
+    with runs.replacing(path.with_suffix(".png")) as picture:
+        figure.savefig(picture, format="png")
+    print(path.with_suffix(".png"))
+    return 0
+
+
+def draw(found: dict[str, Any]):
+    """The figure of what search_methods.json holds."""
+    from tnasp_jax import plotting
+
+    budget = found["settings"]["budget"]
+    panels = {}
+    for column in found["tables"].values():
+        title = (
+            f"{NAMES[column['table']]}, {column['target']} asked,\n"
+            f"{len(found['settings']['seeds'])} seeds, {column['num_candidates']:,} "
+            "candidates"
+        )
+        panels[title] = {
+            method: _band(_curves(column, method, budget))
+            for method in column["searches"]
+        }
+    targets = {column["eval_target"] for column in found["tables"].values()}
+    return plotting.bands(
+        np.arange(1, budget + 1),
+        panels,
+        xlabel="architectures asked",
+        ylabel=f"regret of {', '.join(sorted(targets))}, % points",
+        linear_to=0.1,
+    )
+
+
+def _search(method, oracle: TableOracle, seed: int, values) -> dict[str, Any]:
+    """One search as the file keeps it."""
+    seconds: list[float] = []
+    state = run_search(
+        method._replace(ask=_timed(method.ask, seconds)),
+        oracle,
+        [],
+        seed=seed,
+        budget=values.budget,
+        batch=values.batch,
+    )
+    return {
+        "evaluated": len(state),
+        "seconds_per_ask": round(float(np.median(seconds)), 4),
+        "incumbents": [
+            [each.queries, results.number(each.label), results.number(each.test)]
+            for each in oracle.incumbents(state)
+        ],
+    }
+
+
+def _timed(ask: Callable, seconds: list[float]) -> Callable:
+    def timed(*arguments):
+        began = time.monotonic()
+        answer = ask(*arguments)
+        seconds.append(time.monotonic() - began)
+        return answer
+
+    return timed
+
+
+def _about(oracle: TableOracle) -> dict[str, Any]:
+    return {
+        **oracle.source,
+        "space": oracle.space.name,
+        "target": oracle.target,
+        "num_candidates": len(oracle.rows),
+        "optimum": results.number(oracle.optimum()),
+        "searches": {},
+    }
+
+
+def _curves(column: dict[str, Any], method: str, budget: int) -> np.ndarray:
+    """[S, budget] regrets."""
+    return np.stack(
+        [
+            search_report.regrets(
+                [Incumbent(*each) for each in one["incumbents"]],
+                column["optimum"],
+                budget,
+            )
+            for one in column["searches"][method].values()
+        ]
+    )
+
+
+def _band(curves: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and two standard errors [budget], in % points."""
+    error = np.zeros(curves.shape[1])
+    if len(curves) > 1:
+        error = np.std(curves, axis=0, ddof=1) / np.sqrt(len(curves))
+    return 100 * np.mean(curves, axis=0), 200 * error
+
+
+def _summaries(column: dict[str, Any], budget: int) -> dict[str, Any]:
+    found = {}
+    for method, searches in column["searches"].items():
+        curves = _curves(column, method, budget)
+        seconds = [one["seconds_per_ask"] for one in searches.values()]
+        points = [point for point in search_report.POINTS if point < budget] + [budget]
+        found[method] = {
+            "seconds_per_ask": results.number(np.median(seconds)),
+            "regret": {
+                str(point): results.spread(
+                    [results.number(curve[point - 1]) for curve in curves],
+                    "no label was known by then",
+                )
+                for point in points
+            },
+        }
+    return found
+
+
+def _lines(column: dict[str, Any], budget: int) -> list[str]:
+    points = [p for p in (10, 20, 50, 100, 150, 500) if p < budget] + [budget]
+    target = column["eval_target"]
+    lines = [
+        f"{NAMES[column['table']]}: regret of {target} in % points, mean (sd) of the seeds",
+        f"  asked       {column['target']}: {column['targets'][column['target']]}",
+        f"  judged by   {target}: {column['targets'][target]}",
+        f"  candidates  {column['candidates']}",
+        f"  {'queries':<16}{''.join(f'{p:>16}' for p in points)}{'seconds an ask':>18}",
+    ]
+    for method, numbers in column["methods"].items():
+        shown = "".join(f"{_shown(numbers['regret'], p):>16}" for p in points)
+        lines.append(f"  {method:<16}{shown}{numbers['seconds_per_ask']:>18.3f}")
+    return [*lines, ""]
+
+
+def _shown(regret: dict[str, Any], point: int) -> str:
+    numbers = regret[str(point)]
+    if numbers["mean"] is None:
+        return "-"
+    sd = "" if numbers["std"] is None else f" ({100 * numbers['std']:.3f})"
+    return f"{100 * numbers['mean']:.3f}{sd}"
+
+
+def _start(path: Path, settings: dict[str, Any], overwrite: bool) -> dict[str, Any]:
+    """What was found before with the same settings, or an empty record."""
+    if path.exists() and not overwrite:
+        found = results.read_json(path)
+        if found.get("settings") != settings:
+            raise UserError(
+                f"{path}: was made with other settings; --overwrite starts again"
+            )
+        return found
+    return {
+        "settings": settings,
+        "quantities": QUANTITIES,
+        "incumbents": "queries, training label and test label since the lead was taken",
+        "versions": results.versions(),
+        "tables": {},
+    }
+
+
+def _done(found: dict[str, Any]) -> int:
+    return sum(
+        len(per_seed)
+        for column in found["tables"].values()
+        for per_seed in column["searches"].values()
+    )
+
+
+def _checked(values: flags.FlagValues) -> Path:
+    if not values.out:
+        raise UserError("--out is missing; name the folder for the figure")
+    if values.budget is None:
+        raise UserError("--budget is missing; say how many architectures to ask")
+    for flag, known in (("tables", TABLES), ("methods", search.METHODS)):
+        given: list[str] = values[flag].value or []
+        strange = [name for name in given if name not in known]
+        if strange:
+            raise UserError(
+                f"--{flag}: no {strange[0]!r}; expected some of {','.join(known)}"
+            )
+        if len(set(given)) < len(given) or not given:
+            raise UserError(f"--{flag}={','.join(given)}: expected distinct names")
+    out = Path(values.out)
+    if out.exists() and not out.is_dir():
+        raise UserError(f"--out={out}: is a file; name a folder")
+    return out
+
+
+if __name__ == "__main__":
+    command.run(main, define)

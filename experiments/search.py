@@ -1,0 +1,242 @@
+"""Searches for the best architectures, by a trained predictor or on a table.
+
+python -m experiments.search --run=DIR --budget=1000 --workdir=OUT
+python -m experiments.search --table=digits --budget=100 --workdir=OUT
+
+With --run the search maximises the predictor's score of any architecture of its space.
+With --table an architecture asked is answered with the table's training label, and the
+best by that label is judged by its test label. --max_params, --max_flops and
+--max_latency keep out what costs more; --pareto=params,flops looks for all trade-offs
+between score and costs. OUT gets search.json: `space objective constraints evaluated`,
+`best` and `front` as lists of `architecture score params flops latency`.
+"""
+
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from absl import flags
+
+from experiments import command, devices, results, search_report
+from experiments.command import UserError
+from experiments.progress import Progress
+from experiments.search_costs import COSTS, Costs, check_known, costs_of, limits_of
+from experiments.search_costs import numbers as cost_numbers
+from experiments.search_oracles import TABLES, RunOracle, TableOracle
+from tnasp_jax import runs, search
+from tnasp_jax.benchmarks.latency import NAMES as LATENCIES
+from tnasp_jax.search import Method, State
+
+NUM_BEST = 10
+SHARED = ("seeds", "data_dir", "workdir", "overwrite", "quiet", "debug")
+_HELP = {
+    "budget": (1, None, "architectures to evaluate with each seed; needed"),
+    "batch": (1, 5, "architectures asked at a time"),
+}
+
+
+def define(values: flags.FlagValues) -> None:
+    command.define_shared(values, SHARED)
+    values.set_default("seeds", "0")
+    define_search(values)
+    flags.DEFINE_string("run", None, "a finished run to maximise", flag_values=values)
+    flags.DEFINE_enum(
+        "table", None, list(TABLES), "a table to search", flag_values=values
+    )
+    flags.DEFINE_enum(
+        "method",
+        None,
+        list(search.METHODS),
+        "how to search; default: evolution, or nsga2 with --pareto",
+        flag_values=values,
+    )
+    for name in COSTS:
+        flags.DEFINE_float(
+            f"max_{name}",
+            None,
+            f"upper limit of {name}",
+            lower_bound=0,
+            flag_values=values,
+        )
+    flags.DEFINE_list(
+        "pareto", [], "costs to trade for score: params,flops", flag_values=values
+    )
+    flags.DEFINE_enum(
+        "latency",
+        None,
+        list(LATENCIES),
+        "look-up table of latencies, for chains of mobile blocks",
+        flag_values=values,
+    )
+
+
+def define_search(values: flags.FlagValues) -> None:
+    """--budget and --batch, which the comparison of methods shares."""
+    for name, (least, default, text) in _HELP.items():
+        flags.DEFINE_integer(name, default, text, lower_bound=least, flag_values=values)
+
+
+def main(values: flags.FlagValues) -> int:
+    began = time.monotonic()
+    workdir = _checked(values)
+    devices.use_all_cores()
+    folder = command.data_dir(values)
+    oracle = RunOracle(values.run) if values.run else TableOracle(values.table, folder)
+    costs = costs_of(oracle.space, values.latency, folder)
+    for name in values.pareto:
+        check_known(costs, name, f"--pareto={','.join(values.pareto)}")
+    limits = {name: values[f"max_{name}"].value for name in COSTS}
+    within = limits_of(costs, limits)
+    name = values.method or ("nsga2" if values.pareto else "evolution")
+    method = search.get_method(name, oracle.space, [*within, *oracle.allowed])
+    progress = Progress(values.budget * len(values.seeds), name, values.quiet)
+    states = []
+    for at, seed in enumerate(values.seeds):
+        states.append(
+            run_search(
+                method,
+                oracle,
+                [costs[each] for each in values.pareto],
+                seed=seed,
+                budget=values.budget,
+                batch=values.batch,
+                progress=progress,
+                done=at * values.budget,
+            )
+        )
+    evaluated = sum(len(state) for state in states)
+    summary: dict[str, Any] = {
+        "space": oracle.space.name,
+        "objective": oracle.target,
+        "description": oracle.description,
+        **oracle.source,
+        "method": name,
+        "constraints": {k: limit for k, limit in limits.items() if limit is not None},
+        "pareto": list(values.pareto),
+        "seeds": list(values.seeds),
+        "budget": values.budget,
+        "batch": values.batch,
+        "evaluated": evaluated,
+        **found(oracle.space, states, costs),
+    }
+    if isinstance(oracle, TableOracle):
+        optimum = oracle.optimum(within)
+        of_seeds = [oracle.incumbents(state) for state in states]
+        summary |= search_report.trajectories(of_seeds, optimum, values.budget)
+    summary |= {
+        "versions": results.versions(),
+        "wall_seconds": round(time.monotonic() - began, 1),
+        "argv": sys.argv[1:],
+    }
+    workdir.mkdir(parents=True, exist_ok=True)
+    runs.write_json(workdir / "search.json", summary)
+    print(search_report.report(summary))
+    print(f"\n{workdir / 'search.json'}")
+    return 0
+
+
+def run_search(
+    method: Method,
+    oracle: RunOracle | TableOracle,
+    prices: Sequence,
+    *,
+    seed: int,
+    budget: int,
+    batch: int,
+    progress: Progress | None = None,
+    done: int = 0,
+) -> State:
+    """One search; it ends early where no new architecture is found.
+
+    Args:
+      method: proposes.
+      oracle: answers.
+      prices: costs that are objectives beside the score, to be made small.
+      seed: of all chance.
+      budget: architectures to evaluate.
+      batch: of them to ask at a time.
+      progress: told after every batch.
+      done: evaluations before this search, for the progress.
+
+    Raises:
+      UserError: if not one architecture is within the limits.
+    """
+    key, state = jax.random.key(seed), method.init(1 + len(prices))
+    while len(state) < budget:
+        try:
+            asked, state = method.ask(
+                jax.random.fold_in(key, len(state)),
+                state,
+                min(batch, budget - len(state)),
+            )
+        except ValueError as error:
+            if not len(state):
+                raise UserError(f"nothing to search: {error}") from None
+            break
+        columns = [oracle.evaluate(asked)]
+        columns += [[-price(each) for each in asked] for price in prices]
+        values = np.stack([np.asarray(column, float) for column in columns], axis=1)
+        state = method.tell(state, asked, values if prices else values[:, 0])
+        if progress:
+            progress.update(done + len(state), f"seed {seed}, best {_best(state)}")
+    return state
+
+
+def found(space, states: Sequence[State], costs: Costs) -> dict[str, Any]:
+    """The best architectures of all searches together, and their Pareto front."""
+    rows: dict[str, tuple[str, np.ndarray]] = {}
+    for state in states:
+        for at in search.ranking(state):
+            digest = str(state.hashes[at])
+            rows.setdefault(digest, (str(state.texts[at]), state.values[at]))
+    texts = [text for text, _ in rows.values()]
+    values = np.stack([value for _, value in rows.values()])
+    order = np.argsort(-values[:, 0], kind="stable")
+    front = search.front(values)
+    front = front[np.argsort(-values[front, 0], kind="stable")]
+
+    def entry(at: int) -> dict[str, Any]:
+        architecture = space.parse(texts[at])
+        return {
+            "architecture": texts[at],
+            "score": results.number(values[at, 0]),
+            **cost_numbers(costs, architecture),
+        }
+
+    return {
+        "best": [entry(at) for at in order[:NUM_BEST]],
+        "front": [entry(at) for at in front],
+    }
+
+
+def _checked(values: flags.FlagValues) -> Path:
+    """The folder to write; UserError for flags that do not go together."""
+    if bool(values.run) == bool(values.table):
+        raise UserError("give either --run, a finished run, or --table to search")
+    if values.budget is None:
+        raise UserError("--budget is missing; say how many architectures to evaluate")
+    if not values.workdir:
+        raise UserError("--workdir is missing; name a folder for search.json")
+    if len(set(values.pareto)) < len(values.pareto):
+        raise UserError(f"--pareto={','.join(values.pareto)}: a cost stands twice")
+    workdir = Path(values.workdir)
+    if workdir.exists() and not workdir.is_dir():
+        raise UserError(f"--workdir={workdir}: is a file; name a folder")
+    if (workdir / "search.json").exists() and not values.overwrite:
+        raise UserError(
+            f"{workdir}: holds a search; --overwrite replaces it, or name another folder"
+        )
+    return workdir
+
+
+def _best(state: State) -> str:
+    rows = search.ranking(state)
+    return f"{state.values[rows[0], 0]:.4f}" if len(rows) else "none yet"
+
+
+if __name__ == "__main__":
+    command.run(main, define)

@@ -1,0 +1,74 @@
+"""Lists every bad row of a file of architectures.
+
+python -m experiments.validate --space=NAME FILE
+
+FILE has one architecture a line, as text of the space; of the space `custom` it is a csv
+file with the columns ops and edges, or a jsonl file. Prints a line for each bad row, with
+its number (from 0), the line of the file (from 1) and what is wrong. Exits 1 if there is
+any.
+"""
+
+from pathlib import Path
+
+from absl import flags
+
+from experiments import command, custom_flags
+from experiments.command import UserError
+from tnasp_jax.benchmarks import custom
+from tnasp_jax.benchmarks.custom import Problem
+from tnasp_jax.spaces import SPACES, get_space
+from tnasp_jax.spaces import custom as custom_space
+from tnasp_jax.spaces.base import validate
+
+BAD = 1
+
+
+def define(values: flags.FlagValues) -> None:
+    names = ", ".join((*SPACES, custom_space.NAME))
+    flags.DEFINE_string("space", None, f"one of {names}; needed", flag_values=values)
+    custom_flags.define_space(values)
+    flags.DEFINE_bool("debug", False, "traceback of an error", flag_values=values)
+
+
+def main(values: flags.FlagValues, files: list[str]) -> int:
+    if not values.space:
+        raise UserError("--space is missing; name the space of the architectures")
+    if len(files) != 1:
+        raise UserError(f"expected one file of architectures, got {len(files)}")
+    path = Path(files[0])
+    if values.space == custom_space.NAME:
+        count, problems = custom.find_problems(
+            path, ops=values.ops, num_nodes=values.num_nodes
+        )
+    elif values.ops or values.num_nodes:
+        raise UserError(f"--ops and --num_nodes are of the space {custom_space.NAME}")
+    else:
+        count, problems = find_problems(values.space, path)
+    for problem in problems:
+        print(problem)
+    if problems:
+        print(f"{len(problems)} of {count} rows are bad")
+        return BAD
+    print(f"all {count} rows are architectures of {values.space}")
+    return 0
+
+
+def find_problems(name: str, path: Path) -> tuple[int, list[Problem]]:
+    """Number of architectures in a file of text, and every one that is bad."""
+    space = get_space(name)
+    try:
+        lines = path.read_text("utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read: {error}") from None
+    texts = {at: line.strip() for at, line in enumerate(lines, 1) if line.strip()}
+    if not texts:
+        raise UserError(f"{path}: holds no architectures")
+    places = list(texts)
+    found = validate(space, list(texts.values()))
+    return len(texts), [
+        Problem(row, places[row], said.removeprefix(f"{name}: ")) for row, said in found
+    ]
+
+
+if __name__ == "__main__":
+    command.run(main, define, words="FILE")

@@ -51,6 +51,14 @@ def kinds(space: CostedSpace) -> np.ndarray:
     return np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
 
 
+def rounded(features: jax.Array) -> jax.Array:
+    """Invariants on a grid of 1/1024, so that no threshold lies in a rounding error.
+
+    The steps stand off fractions with small denominators, which invariants often are.
+    """
+    return jnp.floor(features * 1024 + 0.3) / 1024
+
+
 def _by_kind(graphs: Graphs, space: CostedSpace) -> list[jax.Array]:
     nodes = _Nodes(graphs, space)
     return [

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from tnasp_jax.invariants import invariants
-from tnasp_jax.predictors.forest import ForestConfig, forest, grow, rounded
+from tnasp_jax.invariants import invariants, rounded
+from tnasp_jax.predictors.forest import ForestConfig, forest, grow
 from tnasp_jax.spaces import NASBENCH201
 
 SMALL = ForestConfig(forests=2, rounds=60, candidates=20)

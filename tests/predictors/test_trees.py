@@ -11,13 +11,12 @@ import pytest
 import scipy.stats
 
 from tnasp_jax import runs
-from tnasp_jax.invariants import invariants
+from tnasp_jax.invariants import invariants, rounded
 from tnasp_jax.predictors.trees import (
     TreesConfig,
     evaluate,
     flatten,
     float32_below,
-    rounded,
     trees,
 )
 from tnasp_jax.spaces import NASBENCH101, NASBENCH201

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from tnasp_jax.graphs import Graphs, check_shapes, is_valid
-from tnasp_jax.invariants import invariants, kinds
+from tnasp_jax.invariants import invariants, kinds, rounded
 from tnasp_jax.predictors.base import Params, Predictor
 from tnasp_jax.predictors.layers import FLOAT32
 from tnasp_jax.spaces.base import CostedSpace
@@ -91,14 +91,6 @@ def forest(space: CostedSpace, config: ForestConfig = ForestConfig()) -> Predict
         return {**flat, "mean": mean}
 
     return Predictor(init, apply, fit=fit)
-
-
-def rounded(x: jax.Array) -> jax.Array:
-    """To a grid of 1/1024, so that rounding errors do not cross a threshold.
-
-    The grid stands off simple fractions, which invariants often are.
-    """
-    return jnp.floor(x * 1024 + 0.3719) / 1024
 
 
 def grow(

@@ -104,7 +104,7 @@ class Attention(nn.Module):
         return Dropout(self.dropout)(out_TD, train)
 
 
-class Dropout(nn.Module):
+class _Dropout(nn.Module):
     """Dropout by random bytes: a quarter of the random bits of the stock layer.
 
     The rate is rounded to a multiple of 1/256, and the kept values are scaled by the
@@ -123,6 +123,10 @@ class Dropout(nn.Module):
         drawn = jax.lax.bitcast_convert_type(words, jnp.uint8)
         drawn = drawn.reshape(-1)[: x.size].reshape(x.shape)
         return jnp.where(drawn >= threshold, x * (256 / (256 - threshold)), 0.0)
+
+
+# Flax folds a class's name into its random keys: another name, other trainings.
+Dropout = _Dropout
 
 
 class Narrowing(nn.Module):

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from tnasp_jax.graphs import Graphs, check_shapes, is_valid
-from tnasp_jax.invariants import invariants
+from tnasp_jax.invariants import invariants, rounded
 from tnasp_jax.predictors.base import Params, Predictor
 from tnasp_jax.spaces.base import CostedSpace, host_rng
 
@@ -99,14 +99,6 @@ def trees(space: CostedSpace, config: TreesConfig = TreesConfig()) -> Predictor:
         return grow(key, np.asarray(features(graphs)), np.asarray(labels), config)
 
     return Predictor(init, apply, fit=fit, on_host=True, check=_lightgbm)
-
-
-def rounded(features: jax.Array) -> jax.Array:
-    """Features on a grid of 1/1024, so that no split lies within a rounding error.
-
-    The steps stand off fractions with small denominators, which invariants often are.
-    """
-    return jnp.floor(features * 1024 + 0.3) / 1024
 
 
 def evaluate(params: Params, features: jax.Array) -> jax.Array:

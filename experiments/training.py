@@ -15,7 +15,8 @@ from experiments import devices
 from experiments.cell import Cell
 from experiments.draws import Draws
 from experiments.progress import Progress
-from tnasp_jax import metrics, runs
+from tnasp_jax import metrics
+from tnasp_jax.checkpoints import Checkpoints
 from tnasp_jax.predictors import Predictor
 from tnasp_jax.training import self_evolution, supervised
 from tnasp_jax.training.draws import fit_draws, over_draws
@@ -74,7 +75,7 @@ class Trainer:
         self.cell, self.predictor, self.draws = cell, predictor, draws
         self.quiet = quiet
         self.mesh = devices.mesh()
-        self.checkpoints = runs.Checkpoints(workdir)
+        self.checkpoints = Checkpoints(workdir)
         self.saved = time.monotonic()
         self.about = self.checkpoints.about() or {
             "stage": "fit",

@@ -19,32 +19,24 @@ from absl import flags
 
 from experiments import command, devices, results
 from experiments.command import UserError
-from experiments.figure5 import find_runs
+from experiments.figures import (
+    COLUMNS,
+    TITLES,
+    define,
+    find_runs,
+    out_folder,
+    save_plot,
+)
 from experiments.progress import Progress
 from tnasp_jax import benchmarks, runs
 from tnasp_jax.benchmarks import Table
 
-COLUMNS = ("nb101_424", "nb201_469")
 LEVELS = (10, 20, 30, 40, 50, 60, 70, 80, 90, 95)
 CELLS = 2000  # Held-out cells of a draw, drawn from those that have the label.
 
 
-def define(values: flags.FlagValues) -> None:
-    flags.DEFINE_string("out", None, "folder of the two files", flag_values=values)
-    flags.DEFINE_string("runs", "runs", "folder of run folders", flag_values=values)
-    flags.DEFINE_string(
-        "data_dir", None, "official data; default: $TNASP_DATA", flag_values=values
-    )
-    flags.DEFINE_bool("quiet", False, "no progress", flag_values=values)
-    flags.DEFINE_bool("debug", False, "traceback of an error", flag_values=values)
-
-
 def main(values: flags.FlagValues, names: list[str]) -> int:
-    if not values.out:
-        raise UserError("--out is missing; name the folder for the figure")
-    out = Path(values.out)
-    if out.exists() and not out.is_dir():
-        raise UserError(f"--out={out}: is a file; name a folder")
+    out = out_folder(values)
     devices.use_all_cores()
     columns: dict[str, dict[str, Any]] = {}
     for name in names or COLUMNS:
@@ -68,7 +60,7 @@ def main(values: flags.FlagValues, names: list[str]) -> int:
             columns[name]["predictors"][predictor] = {
                 "name": summary["name"],
                 "seeds": summary["seeds"],
-                **of_run(folder, run, table),
+                **of_run(folder, summary, run, table),
             }
             progress.update(at + 1, predictor)
     about = {
@@ -81,21 +73,30 @@ def main(values: flags.FlagValues, names: list[str]) -> int:
     print(out / "calibration.json")
     for line in report(columns):
         print(line)
-    try:
-        figure = draw(columns)
-    except ModuleNotFoundError:
-        print("no plot: matplotlib is missing; pip install 'tnasp_jax[plots]'")
-        return 0
-    with runs.replacing(out / "calibration.png") as path:
-        figure.savefig(path, format="png")
-    print(out / "calibration.png")
+    save_plot(out / "calibration.png", lambda: draw(columns))
     return 0
 
 
-def of_run(folder: Path, run: runs.Run, table: Table) -> dict[str, Any]:
-    """Coverage by level, and the mean deviation, of the draws of a finished run."""
-    with np.load(folder / "predictions.npz", allow_pickle=False) as saved:
-        known = [saved[name] for name in ("train_index", "val_index", "seeds")]
+def of_run(
+    folder: Path, summary: dict[str, Any], run: runs.Run, table: Table
+) -> dict[str, Any]:
+    """Coverage by level and the mean deviation of a finished run.
+
+    Args:
+      folder: of the run.
+      summary: its results.json.
+      run: what it trained; its predictor tells a deviation.
+      table: the table that it learnt from.
+
+    Returns:
+      `coverage` in % by level and `mean_deviation` in label units, each with mean and
+      sd over the draws.
+
+    Raises:
+      UserError: for predictions that are damaged or of another table.
+    """
+    results.check_data(folder, summary, table)
+    known = results.read_predictions(folder, "train_index", "val_index", "seeds")
     assert run.predictor.deviation is not None
     apply, deviation = jax.jit(run.predictor.apply), jax.jit(run.predictor.deviation)
     labelled = table.candidates(run.target)
@@ -122,7 +123,10 @@ def of_run(folder: Path, run: runs.Run, table: Table) -> dict[str, Any]:
 def coverage(
     labels: np.ndarray, scores: np.ndarray, deviations: np.ndarray
 ) -> dict[int, float]:
-    """Share of labels inside the central interval of each level, %."""
+    """Share of labels [M] inside the central interval of each level, %.
+
+    Labels, scores and deviations are in the units that the predictor was trained in.
+    """
     away = np.abs(labels - scores) / deviations
     return {
         level: float(100 * np.mean(away <= scipy.stats.norm.ppf(0.5 + level / 200)))
@@ -153,8 +157,8 @@ def draw(columns: dict[str, dict[str, Any]]):
     for name, column in columns.items():
         found = column["predictors"]
         draws = sorted({len(numbers["seeds"]) for numbers in found.values()})
-        title = (
-            f"{name.partition('_')[0]}, {column['n_train']} labels\n"
+        title = (  # With the name, since columns that differ in test cells alone are two.
+            f"{name}: {TITLES[column['table']]}, {column['n_train']} labels\n"
             f"{column['train_target']}, {' or '.join(map(str, draws))} draws"
         )
         panels[title] = {

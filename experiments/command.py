@@ -144,7 +144,7 @@ _SEEDS = Kind(  # JAX takes seeds modulo 2^32.
     lambda seeds: len(set(seeds)) == len(seeds) and all(0 <= s < 2**32 for s in seeds),
     "distinct whole numbers from 0 to 4294967295, separated by commas",
 )
-_NAMES = Kind(
+NAMES = Kind(
     _names,
     lambda names: len(set(names)) == len(names) and all(names),
     "distinct names, separated by commas",
@@ -176,7 +176,7 @@ _SHARED: list[tuple[str, Kind, str | None, str]] = [
     ("n_test", _whole(2), None, "architectures to test on; default: all"),
     ("seeds", _SEEDS, "0,1,2,3,4,5,6,7,8,9", "one draw for each"),
     ("train_target", _TEXT, None, "label to learn; default: the table's"),
-    ("eval_target", _NAMES, None, "labels to compare with; default: the table's"),
+    ("eval_target", NAMES, None, "labels to compare with; default: the table's"),
     ("epochs", _whole(1), "300", "passes over the training architectures"),
     ("batch_size", _whole(1), "10", "architectures in a step"),
     ("learning_rate", _POSITIVE, "1e-4", "of the predictor"),
@@ -217,7 +217,7 @@ def define_shared(
     for name, kind, default, text in _SHARED:
         if only is not None and name not in only:
             continue
-        lists = kind in (_SEEDS, _NAMES)
+        lists = kind in (_SEEDS, NAMES)
         serializer = flags.ListSerializer(",") if lists else flags.ArgumentSerializer()
         flags.DEFINE(kind, name, default, text, values, serializer)
     for name, text in _SHARED_SWITCHES:

@@ -19,6 +19,7 @@ from absl import flags
 
 from experiments import command, devices, results, search_report
 from experiments.command import UserError
+from experiments.figures import TITLES, out_folder, save_plot
 from experiments.progress import Progress
 from experiments.search import define_search, run_search
 from experiments.search_oracles import TABLES, Incumbent, TableOracle
@@ -26,15 +27,11 @@ from tnasp_jax import runs, search
 
 METHODS = "random,evolution,local,bayes,bayes_thompson,bayes_ucb"
 SHARED = ("seeds", "data_dir", "overwrite", "quiet", "debug")
-NAMES = {
-    "nb101": "NAS-Bench-101",
-    "nb201": "NAS-Bench-201",
-    "nb201digits": "NAS-Bench-201 on digits",
-}
 QUANTITIES = {
     "regret": "highest test label of the candidates minus that of the architecture that "
     "is best by the training label so far, a fraction",
-    "seconds_per_ask": "of one call of ask, for a batch, without what was compiled in it",
+    "seconds_per_ask": "of one call of ask, for a batch; the median of a search's calls, "
+    "most of which compile nothing",
 }
 
 
@@ -84,14 +81,7 @@ def main(values: flags.FlagValues) -> int:
     for column in found["tables"].values():
         print("\n".join(_lines(column, values.budget)))
     print(path)
-    try:
-        figure = draw(found)
-    except ModuleNotFoundError:
-        print("no plot: matplotlib is missing; pip install 'tnasp_jax[plots]'")
-        return 0
-    with runs.replacing(path.with_suffix(".png")) as picture:
-        figure.savefig(picture, format="png")
-    print(path.with_suffix(".png"))
+    save_plot(path.with_suffix(".png"), lambda: draw(found))
     return 0
 
 
@@ -103,7 +93,7 @@ def draw(found: dict[str, Any]):
     panels = {}
     for column in found["tables"].values():
         title = (
-            f"{NAMES[column['table']]}, {column['target']} asked,\n"
+            f"{TITLES[column['table']]}, {column['target']} asked,\n"
             f"{len(found['settings']['seeds'])} seeds, {column['num_candidates']:,} "
             "candidates"
         )
@@ -190,16 +180,9 @@ def _summaries(column: dict[str, Any], budget: int) -> dict[str, Any]:
     for method, searches in column["searches"].items():
         curves = _curves(column, method, budget)
         seconds = [one["seconds_per_ask"] for one in searches.values()]
-        points = [point for point in search_report.POINTS if point < budget] + [budget]
         found[method] = {
             "seconds_per_ask": results.number(np.median(seconds)),
-            "regret": {
-                str(point): results.spread(
-                    [results.number(curve[point - 1]) for curve in curves],
-                    "no label was known by then",
-                )
-                for point in points
-            },
+            "regret": search_report.at_points(curves),
         }
     return found
 
@@ -208,7 +191,7 @@ def _lines(column: dict[str, Any], budget: int) -> list[str]:
     points = [p for p in (10, 20, 50, 100, 150, 500) if p < budget] + [budget]
     target = column["eval_target"]
     lines = [
-        f"{NAMES[column['table']]}: regret of {target} in % points, mean (sd) of the seeds",
+        f"{TITLES[column['table']]}: regret of {target} in % points, mean (sd) of the seeds",
         f"  asked       {column['target']}: {column['targets'][column['target']]}",
         f"  judged by   {target}: {column['targets'][target]}",
         f"  candidates  {column['candidates']}",
@@ -255,8 +238,7 @@ def _done(found: dict[str, Any]) -> int:
 
 
 def _checked(values: flags.FlagValues) -> Path:
-    if not values.out:
-        raise UserError("--out is missing; name the folder for the figure")
+    out = out_folder(values)
     if values.budget is None:
         raise UserError("--budget is missing; say how many architectures to ask")
     for flag, known in (("tables", TABLES), ("methods", search.METHODS)):
@@ -268,9 +250,6 @@ def _checked(values: flags.FlagValues) -> Path:
             )
         if len(set(given)) < len(given) or not given:
             raise UserError(f"--{flag}={','.join(given)}: expected distinct names")
-    out = Path(values.out)
-    if out.exists() and not out.is_dir():
-        raise UserError(f"--out={out}: is a file; name a folder")
     return out
 
 

@@ -2,21 +2,17 @@
 
 from absl import flags
 
-from experiments.command import Kind, UserError
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",")) if text else ()
+from experiments.command import NAMES, Kind, UserError
 
 
 def _ascending(text: str) -> tuple[int, ...]:
     return tuple(int(number) for number in text.split(","))
 
 
-_NAMES = Kind(
-    _names,
-    lambda names: len(set(names)) == len(names) and all(names),
-    "distinct names, separated by commas",
+_NAMES_OR_NONE = Kind(
+    lambda text: NAMES.convert(text) if text else (),
+    NAMES.accept,
+    NAMES.syntactic_help,
 )
 _SIZES = Kind(
     _ascending,
@@ -49,7 +45,7 @@ _WHOLE = (
 def define_space(values: flags.FlagValues) -> None:
     """--ops and --num_nodes, which make a space wider or narrower than its file."""
     _define_list(
-        values, "ops", _NAMES, "operations of inner nodes; default: the file's"
+        values, "ops", _NAMES_OR_NONE, "operations of inner nodes; default: the file's"
     )
     flags.DEFINE_integer(
         "num_nodes",
@@ -76,7 +72,7 @@ def define(values: flags.FlagValues) -> None:
     _define_list(
         values,
         "identity_ops",
-        _NAMES,
+        _NAMES_OR_NONE,
         "operations that pass their input on, empty for none; default: those named "
         "identity, skip or skip_connect",
     )

@@ -44,7 +44,11 @@ def main(values: flags.FlagValues) -> int:
 
 
 def example(table: Table, rows: int) -> str:
-    """A csv of cells, drawn by chance from those whose output can be reached."""
+    """A csv of cells, drawn by chance from those whose output can be reached.
+
+    Raises:
+      UserError: if the table has fewer such cells.
+    """
     whole = np.asarray(table.graphs.mask).any(axis=1)
     candidates = [
         row for row in np.flatnonzero(whole).tolist() if _live(table, row).any()

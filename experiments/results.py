@@ -4,6 +4,7 @@ import contextlib
 import importlib.metadata
 import json
 import platform
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,22 @@ def save_predictions(
         arrays["ybar"] = np.asarray(to_accuracy(draws.scale, proxies))
     with runs.replacing(workdir / "predictions.npz") as path, open(path, "wb") as file:
         np.savez_compressed(file, **arrays)
+
+
+def read_predictions(folder: Path, *names: str) -> list[np.ndarray]:
+    """Arrays of the predictions.npz of a run; UserError if the file is damaged."""
+    path = folder / "predictions.npz"
+    try:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as saved:
+            return [saved[name] for name in names]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        raise UserError(f"{path}: not the predictions of a finished run") from None
+
+
+def check_data(folder: Path, summary: dict[str, Any], table: Table) -> None:
+    """UserError if a run was made with other data than the table holds."""
+    if summary["data_sha256"] != table.sha256:
+        raise UserError(f"{folder}: its run saw other data than table {table.name} has")
 
 
 def versions() -> dict[str, str]:

@@ -187,12 +187,26 @@ def run_search(
 
 
 def found(space, states: Sequence[State], costs: Costs) -> dict[str, Any]:
-    """The best architectures of all searches together, and their Pareto front."""
+    """The best architectures of all searches together, and their Pareto front.
+
+    Args:
+      space: where was searched.
+      states: of the searches.
+      costs: what is told of each architecture beside its score.
+
+    Returns:
+      `best` and `front`, highest score first, as search.json has them.
+
+    Raises:
+      UserError: if no architecture has a score.
+    """
     rows: dict[str, tuple[str, np.ndarray]] = {}
     for state in states:
         for at in search.ranking(state):
             digest = str(state.hashes[at])
             rows.setdefault(digest, (str(state.texts[at]), state.values[at]))
+    if not rows:
+        raise UserError("no architecture that was asked has a score and costs")
     texts = [text for text, _ in rows.values()]
     values = np.stack([value for _, value in rows.values()])
     order = np.argsort(-values[:, 0], kind="stable")

@@ -10,7 +10,7 @@ from experiments.search_costs import UNITS
 from experiments.search_oracles import Incumbent
 
 POINTS = (1, 2, 5, 10, 20, 30, 50, 75, 100, 150, 200, 300, 500, 1000, 2000, 5000, 10000)
-SHOWN = 5
+SHOWN = 10  # Architectures of a list.
 
 
 def regrets(incumbents: Sequence[Incumbent], optimum: float, budget: int) -> np.ndarray:
@@ -30,16 +30,9 @@ def trajectories(
 ) -> dict[str, Any]:
     """Incumbents of each search, and mean and sd of the regret at some queries."""
     curves = np.stack([regrets(each, optimum, budget) for each in of_seeds])
-    points = [point for point in POINTS if point < budget] + [budget]
     return {
         "optimum": results.number(optimum),
-        "regret": {
-            str(point): results.spread(
-                [results.number(curve[point - 1]) for curve in curves],
-                "no label was known by then",
-            )
-            for point in points
-        },
+        "regret": at_points(curves),
         "trajectories": [
             [
                 {
@@ -52,6 +45,19 @@ def trajectories(
             ]
             for incumbents in of_seeds
         ],
+    }
+
+
+def at_points(curves: np.ndarray) -> dict[str, Any]:
+    """Mean and sd of regrets [S, budget] after some numbers of queries, and the last."""
+    budget = curves.shape[1]
+    points = [point for point in POINTS if point < budget] + [budget]
+    return {
+        str(point): results.spread(
+            [results.number(curve[point - 1]) for curve in curves],
+            "no label was known by then",
+        )
+        for point in points
     }
 
 
@@ -82,7 +88,7 @@ def report(summary: Mapping[str, Any]) -> str:
 
 def _entries(title: str, entries: Sequence[Mapping[str, Any]]) -> list[str]:
     costs = [name for name in UNITS if any(e[name] is not None for e in entries)]
-    shown = entries if len(entries) <= 2 * SHOWN else entries[: 2 * SHOWN]
+    shown = entries[:SHOWN]
     more = f"; {len(shown)} of {len(entries)}, all in search.json"
     lines = [title + (more if len(shown) < len(entries) else "")]
     heads = "".join(f"{name:>16}" for name in costs)

@@ -150,7 +150,7 @@ def _grid(block: Block, show: Show, indent: str, *, sources: bool = False) -> Gr
     return grid
 
 
-def _heading(column: Column, several: bool = False) -> str:
+def _heading(column: Column, several: bool) -> str:
     start = f"{column.table.removeprefix('nb')}: " if several else ""
     test = "" if column.n_test is None else f", {column.n_test} cells"
     return f"{start}{column.n_train}{test}"

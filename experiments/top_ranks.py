@@ -1,13 +1,11 @@
 """How well finished runs rank the best architectures: the numbers of Figure 5."""
 
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from experiments import results
-from experiments.command import UserError
 from tnasp_jax import metrics
 from tnasp_jax.benchmarks import Table
 
@@ -40,22 +38,14 @@ def of_run(folder: Path, summary: dict[str, Any], table: Table) -> dict[str, Any
     Raises:
       UserError: for predictions that are damaged or of another table.
     """
-    path = folder / "predictions.npz"
-    if summary["data_sha256"] != table.sha256:
-        raise UserError(f"{folder}: its run saw other data than table {table.name} has")
-    try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as saved:
-            index, scores = saved["index"], saved["scores"]
-        truth = table.label(summary["eval_target"])[
-            np.broadcast_to(index, scores.shape)
-        ]
-    except (OSError, ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile):
-        raise UserError(f"{path}: not the predictions of a finished run") from None
-    return of_draws(scores, truth)
+    results.check_data(folder, summary, table)
+    index, scores = results.read_predictions(folder, "index", "scores")
+    rows = np.broadcast_to(index, scores.shape)
+    return of_draws(scores, table.label(summary["eval_target"])[rows])
 
 
 def of_draws(scores: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
-    """The quantities of scores [S, M] under truths [S, M]."""
+    """The quantities of scores [S, M] under truths [S, M], as `of_run` gives them."""
     known = ~np.isnan(truth)
     pairs = [(x[use], y[use]) for x, y, use in zip(scores, truth, known, strict=True)]
     ks = [k for k in KS if k <= known.sum(axis=1).min()]

@@ -54,7 +54,11 @@ def main(values: flags.FlagValues, files: list[str]) -> int:
 
 
 def find_problems(name: str, path: Path) -> tuple[int, list[Problem]]:
-    """Number of architectures in a file of text, and every one that is bad."""
+    """Number of architectures in a file of text, and every one that is bad.
+
+    Raises:
+      UserError: for a file that cannot be read or holds none.
+    """
     space = get_space(name)
     try:
         lines = path.read_text("utf-8-sig").splitlines()

@@ -16,15 +16,14 @@ Number = Any
 """A number, or an array of numpy or JAX."""
 
 
-def divisible(channels: float) -> int:
+def divisible(channels: Number) -> Number:
     """A width as mobile networks round it: to a multiple of 8, never down by over 10 %.
 
-    Sandler et al., "MobileNetV2", CVPR 2018, in the authors' code.
+    At least 8. Sandler et al., "MobileNetV2", CVPR 2018, in the authors' code.
     """
-    half = CHANNEL_DIVISOR / 2
-    rounded = int(channels + half) // CHANNEL_DIVISOR * CHANNEL_DIVISOR
-    rounded = max(CHANNEL_DIVISOR, rounded)
-    return rounded + CHANNEL_DIVISOR if rounded < 0.9 * channels else rounded
+    rounded = (channels + CHANNEL_DIVISOR // 2) // CHANNEL_DIVISOR * CHANNEL_DIVISOR
+    rounded = rounded + CHANNEL_DIVISOR * (rounded < CHANNEL_DIVISOR)
+    return rounded + CHANNEL_DIVISOR * (rounded < 0.9 * channels)
 
 
 def halved(size: Number, times: Number) -> Number:

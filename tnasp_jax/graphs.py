@@ -198,5 +198,12 @@ def graph_hash(matrix: np.ndarray, labels: Sequence[int]) -> str:
     return _md5(str(sorted(digests)))
 
 
+def row_hash(graphs: Graphs, row: int) -> str:
+    """`graph_hash` of the live nodes of one row, labelled by operation; on the host."""
+    live = np.asarray(graphs.mask[row])
+    matrix = np.asarray(graphs.adjacency[row])[np.ix_(live, live)]
+    return graph_hash(matrix, np.asarray(graphs.ops[row])[live].tolist())
+
+
 def _md5(text: str) -> str:
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()

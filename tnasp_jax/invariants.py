@@ -59,6 +59,38 @@ def rounded(features: jax.Array) -> jax.Array:
     return jnp.floor(features * 1024 + 0.3) / 1024
 
 
+def standard_of(raw: jax.Array, live: jax.Array | None = None) -> dict[str, jax.Array]:
+    """Mean and scale, [F] each, of the training cells' invariants [n, F].
+
+    Args:
+      raw: [n, F].
+      live: [n] bool, rows that count; None for all.
+
+    Returns:
+      "mean" and "scale", one over the standard deviation; a scale of 0 for what no
+      training cell varies.
+    """
+    counted = None if live is None else live[:, None]
+    spread = jnp.std(raw, axis=0, where=counted)
+    # What no training cell varies says nothing of the labels.
+    scale = jnp.where(spread > 1e-4, 1 / jnp.maximum(spread, 1e-4), 0.0)
+    return {"mean": jnp.mean(raw, axis=0, where=counted), "scale": scale}
+
+
+def standardised(
+    standard: dict[str, jax.Array], raw: jax.Array, limit: float
+) -> jax.Array:
+    """Invariants [B, F] in standard deviations, cut at the limit.
+
+    Args:
+      standard: of `standard_of`.
+      raw: [B, F].
+      limit: in standard deviations.
+    """
+    scaled = (raw - standard["mean"][None]) * standard["scale"][None]
+    return jnp.clip(scaled, -limit, limit)
+
+
 def _by_kind(graphs: Graphs, space: CostedSpace) -> list[jax.Array]:
     nodes = _Nodes(graphs, space)
     return [

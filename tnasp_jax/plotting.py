@@ -1,7 +1,7 @@
 """Plots with matplotlib (the extra `plots`), imported where they are drawn."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -63,14 +63,7 @@ def curves(rows: Mapping[str, Sequence[Panel]]) -> "Figure":
         axes_of = part.subplots(1, len(panels), squeeze=False)[0]
         for axes, panel in zip(axes_of, panels, strict=True):
             handles |= _draw(axes, panel, list(names))
-    figure.legend(
-        [handles[name] for name in names],
-        list(names),
-        loc="outside lower center",
-        ncols=min(len(names), 5),
-        frameon=False,
-        fontsize=8,
-    )
+    _legend(figure, {name: handles[name] for name in names}, min(len(names), 5))
     return figure
 
 
@@ -83,25 +76,18 @@ def _draw(axes: "Axes", panel: Panel, names: list[str]) -> dict:
         if name not in panel.curves:
             continue
         mean, deviation = panel.curves[name]
-        again = at >= len(_COLOURS)  # A colour's second curve has another marker.
         line, caps, bars = handles[name] = axes.errorbar(
             points + step * (at - (len(names) - 1) / 2),
             mean,
             yerr=np.nan_to_num(deviation),
-            color=_COLOURS[at % len(_COLOURS)],
-            marker=_MARKERS[(at + again) % len(_MARKERS)],
-            markerfacecolor="white" if again else None,
-            linestyle="--" if again else "-",
-            markersize=3.5,
-            linewidth=1,
             elinewidth=0.8,
+            **_look(at),
         )
         line.set_clip_on(False)  # A marker on the edge is seen whole.
         for part in (*caps, *bars):
             part.set_alpha(0.5)
     axes.set_xticks(points, panel.ticks)
-    axes.set_title(panel.title, fontsize=8, loc="left")
-    axes.set_xlabel(panel.xlabel, fontsize=8)
+    _describe(axes, panel.title, panel.xlabel)
     if panel.linear_to is not None:
         axes.set_yscale("symlog", linthresh=panel.linear_to)
         low, high = axes.get_ylim()
@@ -110,9 +96,7 @@ def _draw(axes: "Axes", panel: Panel, names: list[str]) -> dict:
         axes.yaxis.set_major_formatter("{x:g}")
     if panel.positive:
         axes.set_ylim(bottom=0)
-    axes.tick_params(labelsize=8)
     axes.grid(axis="y", color="0.9", linewidth=0.6)
-    axes.spines[["top", "right"]].set_visible(False)
     return handles
 
 
@@ -145,36 +129,25 @@ def bands(
     for axes, (title, found) in zip(axes_of, panels.items(), strict=True):
         for name, (centre, half) in found.items():
             at = names.index(name)
-            colour = _COLOURS[at % len(_COLOURS)]
+            look = _look(at)
             (handles[name],) = axes.plot(
                 x,
                 centre,
-                color=colour,
-                marker=_MARKERS[at % len(_MARKERS)],
                 # Markers of two curves stand in different places.
                 markevery=(at * 0.02, 0.15),
-                markersize=3.5,
-                linewidth=1,
+                **look,
             )
             low, high = np.maximum(centre - half, 0), centre + half
-            axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
+            axes.fill_between(
+                x, low, high, color=look["color"], alpha=0.15, linewidth=0
+            )
         axes.set_yscale("symlog", linthresh=linear_to)
         axes.set_ylim(bottom=0)
         axes.yaxis.set_major_formatter("{x:g}")
-        axes.set_title(title, fontsize=8, loc="left")
-        axes.set_xlabel(xlabel, fontsize=8)
-        axes.tick_params(labelsize=8)
         axes.grid(axis="y", color="0.9", linewidth=0.6)
-        axes.spines[["top", "right"]].set_visible(False)
+        _describe(axes, title, xlabel)
     axes_of[0].set_ylabel(ylabel, fontsize=8)
-    figure.legend(
-        list(handles.values()),
-        list(handles),
-        loc="outside lower center",
-        ncols=min(len(names), 2 * len(panels)),
-        frameon=False,
-        fontsize=8,
-    )
+    _legend(figure, handles, min(len(names), 2 * len(panels)))
     return figure
 
 
@@ -205,26 +178,13 @@ def calibration(
                 levels,
                 mean,
                 yerr=np.nan_to_num(deviation),
-                color=_COLOURS[at % len(_COLOURS)],
-                marker=_MARKERS[at % len(_MARKERS)],
-                markersize=3.5,
-                linewidth=1,
                 elinewidth=0.8,
+                **_look(at),
             )
         axes.set(xlim=(0, 100), ylim=(0, 100), aspect="equal")
-        axes.set_title(title, fontsize=8, loc="left")
-        axes.set_xlabel("level of the interval, %", fontsize=8)
         axes.set_ylabel("held-out labels inside, %", fontsize=8)
-        axes.tick_params(labelsize=8)
-        axes.spines[["top", "right"]].set_visible(False)
-    figure.legend(
-        list(handles.values()),
-        list(handles),
-        loc="outside lower center",
-        ncols=5,
-        frameon=False,
-        fontsize=8,
-    )
+        _describe(axes, title, "level of the interval, %")
+    _legend(figure, handles, 5)
     return figure
 
 
@@ -253,12 +213,7 @@ def scatter(
     """
     from matplotlib.figure import Figure
 
-    known = np.isfinite(predicted) & np.isfinite(measured)
-    limits = _limits(100 * predicted[known], 100 * measured[known])
-    inside = known & (100 * np.minimum(predicted, measured) >= limits[0])
-    dots = f"{inside.sum():,} architectures"
-    if known.sum() > inside.sum():
-        dots += f", {known.sum() - inside.sum():,} lie below the axes"
+    limits, inside, dots = _inside(predicted, measured)
     figure = Figure(figsize=(6.4, 5.6), layout="constrained", dpi=130)
     axes = figure.subplots()
     axes.scatter(
@@ -293,6 +248,51 @@ def scatter(
         if handle is not None:
             handle.set_alpha(1)
     return figure
+
+
+def _look(at: int) -> dict[str, Any]:
+    """How the curve of a number looks; a colour's second one has another marker."""
+    again = at >= len(_COLOURS)
+    return {
+        "color": _COLOURS[at % len(_COLOURS)],
+        "marker": _MARKERS[(at + again) % len(_MARKERS)],
+        "markerfacecolor": "white" if again else None,
+        "linestyle": "--" if again else "-",
+        "markersize": 3.5,
+        "linewidth": 1,
+    }
+
+
+def _describe(axes: "Axes", title: str, xlabel: str) -> None:
+    """Title and texts in the size of a panel, without a frame."""
+    axes.set_title(title, fontsize=8, loc="left")
+    axes.set_xlabel(xlabel, fontsize=8)
+    axes.tick_params(labelsize=8)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _legend(figure: "Figure", handles: Mapping[str, Any], columns: int) -> None:
+    figure.legend(
+        list(handles.values()),
+        list(handles),
+        loc="outside lower center",
+        ncols=columns,
+        frameon=False,
+        fontsize=8,
+    )
+
+
+def _inside(
+    predicted: np.ndarray, measured: np.ndarray
+) -> tuple[tuple[float, float], np.ndarray, str]:
+    """Axes in percent, the rows [M] that lie in them, and how many those are."""
+    known = np.isfinite(predicted) & np.isfinite(measured)
+    limits = _limits(100 * predicted[known], 100 * measured[known])
+    inside = known & (100 * np.minimum(predicted, measured) >= limits[0])
+    dots = f"{inside.sum():,} architectures"
+    if known.sum() > inside.sum():
+        dots += f", {known.sum() - inside.sum():,} lie below the axes"
+    return limits, inside, dots
 
 
 def _limits(predicted: np.ndarray, measured: np.ndarray) -> tuple[float, float]:

@@ -26,6 +26,7 @@ import numpy as np
 from tnasp_jax.benchmarks import table as table_lib
 from tnasp_jax.benchmarks.splits import Split
 from tnasp_jax.benchmarks.table import Table
+from tnasp_jax.spaces.chain_text import Architecture
 from tnasp_jax.spaces.mnasnet import MNASNET, STAGES
 
 FOLDER, FILE, SPLIT_FILE = (
@@ -85,7 +86,8 @@ def read(data_dir: str | Path | None = None) -> Table:
     )
     if columns["id"] != tuple(map(str, range(NUM_NETWORKS))):
         raise ValueError(f"{path}: id: expected 0 .. {NUM_NETWORKS - 1} in order")
-    architectures = _architectures(path, [columns[column] for column in blocks])
+    fields = zip(*(columns[column] for column in blocks), strict=True)
+    architectures = table_lib.parse_rows(path, fields, _architecture)
     graphs = MNASNET.to_graphs(architectures)
     split_data, split = _read_split(data_dir)
     return Table(
@@ -93,10 +95,7 @@ def read(data_dir: str | Path | None = None) -> Table:
         space=MNASNET,
         graphs=graphs,
         labels={
-            target: table_lib.check_fractions(
-                f"{path}: {column}",
-                table_lib.read_percent(path, column, columns[column]),
-            )
+            target: table_lib.read_percent(path, column, columns[column])
             for target, (column, _) in TARGETS.items()
         },
         train_target="top1",
@@ -109,7 +108,10 @@ def read(data_dir: str | Path | None = None) -> Table:
         },
         sha256=table_lib.sha256(data + split_data),
         test_rows=split.test_index,
-        costs={column: _numbers(path, column, columns[column]) for column in COSTS},
+        costs={
+            column: table_lib.read_numbers(path, column, columns[column])
+            for column in COSTS
+        },
     )
 
 
@@ -140,36 +142,12 @@ def _read_split(data_dir: str | Path | None) -> tuple[bytes, Split]:
     return data, Split(*(np.array(sorted(part), np.int32) for part in lists))
 
 
-def _architectures(path: Path, columns: list[tuple[str, ...]]) -> list[tuple]:
-    """Those of the columns `block{stage}_{key}`, by key and then stage."""
-    found, count = [], len(STAGES)
-    for row, fields in enumerate(zip(*columns, strict=True)):
-        given = {
-            key: [int(field) if field.isdecimal() else field for field in part]
-            for key, part in zip(
-                _CHOICES,
-                (fields[at : at + count] for at in range(0, len(fields), count)),
-                strict=True,
-            )
-        }
-        try:
-            found.append(MNASNET.from_dict(given))
-        except ValueError as error:
-            raise ValueError(f"{path}: row {row}: {error}") from None
-    return found
-
-
-def _numbers(path: Path, column: str, fields: tuple[str, ...]) -> np.ndarray:
-    """[M] float64 of a column of plain numbers, NaN where a field is empty."""
-    values = np.full(len(fields), np.nan)
-    for row, field in enumerate(fields):
-        try:
-            values[row] = float(field or "nan")
-        except ValueError:
-            raise ValueError(
-                f"{path}: {column}: row {row}: got {field!r}, expected a number"
-            ) from None
-    return values
+def _architecture(fields: tuple[str, ...]) -> Architecture:
+    """That of the columns `block{stage}_{key}`, by key and then stage."""
+    values = [int(field) if field.isdecimal() else field for field in fields]
+    count = len(STAGES)
+    parts = (values[at : at + count] for at in range(0, len(values), count))
+    return MNASNET.from_dict(dict(zip(_CHOICES, parts, strict=True)))
 
 
 def _remedy(path: Path) -> str:

@@ -21,6 +21,7 @@ from tnasp_jax.benchmarks.table import Table
 from tnasp_jax.spaces import custom, custom_cells
 from tnasp_jax.spaces.custom import CustomSpace
 from tnasp_jax.spaces.custom_cells import Cell
+from tnasp_jax.spaces.reading import short
 
 RARE, ALIKE = 1, 0.85
 """An operation of so few rows, so near another one's name, may be a slip."""
@@ -84,7 +85,7 @@ def read(
         space that does not fit.
     """
     path = Path(path)
-    rows = read_rows(path)
+    data, rows = read_rows(path)
     names = [train_label, *([test_label] if test_label else [])]
     _check_columns(path, rows, names)
     cells, made, problems = _cells(rows, space)
@@ -115,7 +116,7 @@ def read(
         hashes=table_lib.group_ids(graphs),
         texts=lambda row: made.format(cells[row]),
         describe={name: f"{name} of {path.name}, {unit}" for name in names},
-        sha256=table_lib.sha256(path.read_bytes()),
+        sha256=table_lib.sha256(data),
     )
 
 
@@ -129,7 +130,7 @@ def find_problems(path: str | Path, **space: Any) -> tuple[int, list[Problem]]:
     Raises:
       ValueError: for a file that is missing or damaged as a whole.
     """
-    rows = read_rows(Path(path))
+    _, rows = read_rows(Path(path))
     return len(rows), _first_of_each(_cells(rows, space)[2])
 
 
@@ -150,8 +151,8 @@ def suspects(table: Table) -> list[str]:
     return found
 
 
-def read_rows(path: Path) -> list[Row]:
-    """The rows of a file, checked no further than its format.
+def read_rows(path: Path) -> tuple[bytes, list[Row]]:
+    """The bytes of a file and its rows, checked no further than its format.
 
     Raises:
       ValueError: if it is missing, no text, no csv, empty, or lacks `ops` or `edges`.
@@ -164,7 +165,7 @@ def read_rows(path: Path) -> list[Row]:
     rows = _csv_rows(path, text) if path.suffix.lower() == ".csv" else _jsonl_rows(text)
     if not rows:
         raise ValueError(f"{path}: holds no architectures")
-    return rows
+    return data, rows
 
 
 def _csv_rows(path: Path, text: str) -> list[Row]:
@@ -268,7 +269,7 @@ def _column(rows: list[Row], name: str, problems: list[Problem]) -> np.ndarray:
                 raise ValueError
             values[number] = float(given)
         except (TypeError, ValueError):
-            sentence = f"{name}: expected a number, got {custom_cells.short(given)}"
+            sentence = f"{name}: expected a number, got {short(given)}"
             problems.append(Problem(number, row.line, sentence))
     return values
 

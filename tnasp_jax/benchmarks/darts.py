@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from tnasp_jax.benchmarks import table as table_lib
 from tnasp_jax.benchmarks.table import Table
-from tnasp_jax.spaces.darts import DARTS, Genotype
+from tnasp_jax.spaces.darts import DARTS
 
 _ONE = "; learnt and ranked by, never on the same cells"
 
@@ -36,6 +36,11 @@ class File(NamedTuple):
     origin: str
     source: str
     targets: dict[str, tuple[str, str]]
+
+    @property
+    def columns(self) -> list[str]:
+        """All columns that it must have."""
+        return [*self.genotype, *(column for column, _ in self.targets.values())]
 
 
 FILES = {
@@ -137,9 +142,11 @@ def read(name: str, data_dir: str | Path | None = None) -> Table:
     file = FILES[name]
     path = table_lib.locate(data_dir, file.folder, file.name)
     data = table_lib.read_file(path, _remedy(file))
-    needed = [*file.genotype, *(column for column, _ in file.targets.values())]
-    columns = table_lib.read_csv(path, data, needed, file.rows)
-    genotypes = _genotypes(path, [columns[column] for column in file.genotype])
+    columns = table_lib.read_csv(path, data, file.columns, file.rows)
+    texts = map(
+        ",".join, zip(*(columns[column] for column in file.genotype), strict=True)
+    )
+    genotypes = table_lib.parse_rows(path, texts, DARTS.parse)
     graphs = DARTS.to_graphs(genotypes)
     main, *_ = file.targets
     return Table(
@@ -147,10 +154,7 @@ def read(name: str, data_dir: str | Path | None = None) -> Table:
         space=DARTS,
         graphs=graphs,
         labels={
-            target: table_lib.check_fractions(
-                f"{path}: {column}",
-                table_lib.read_percent(path, column, columns[column]),
-            )
+            target: table_lib.read_percent(path, column, columns[column])
             for target, (column, _) in file.targets.items()
         },
         train_target=main,
@@ -166,19 +170,8 @@ def read(name: str, data_dir: str | Path | None = None) -> Table:
 
 
 def _remedy(file: File) -> str:
-    columns = [*file.genotype, *(column for column, _ in file.targets.values())]
     return (
         f"name its folder by --data_dir or TNASP_DATA, or make the file ({file.size}) "
-        f"from {file.source}: a csv with the columns {', '.join(columns)}, as "
+        f"from {file.source}: a csv with the columns {', '.join(file.columns)}, as "
         "docs/darts.md describes it"
     )
-
-
-def _genotypes(path: Path, columns: list[tuple[str, ...]]) -> list[Genotype]:
-    found = []
-    for row, fields in enumerate(zip(*columns, strict=True)):
-        try:
-            found.append(DARTS.parse(",".join(fields)))
-        except ValueError as error:
-            raise ValueError(f"{path}: row {row}: {error}") from None
-    return found

@@ -267,7 +267,7 @@ def _time(layers: Mapping[Layer, float], layer: Layer) -> float:
 def _ends(layers: Mapping[Layer, float], skeleton: Skeleton, size: int) -> float:
     """Milliseconds of the stem and the head, for an image of this side."""
     stem, first, head = skeleton.stem, skeleton.first, skeleton.head
-    last = int(cost.halved(size, _halvings(skeleton)[-1]))
+    last = int(cost.halved(size, skeleton.halvings[-1]))
     half = int(cost.halved(size, 1))
     needed: list[Layer] = [
         ("stem", size, stem),
@@ -290,7 +290,7 @@ def _blocks(
     size: int,
 ) -> np.ndarray:
     """[S, 2, K] milliseconds of each block as the first of a stage and as a later one."""
-    halvings = _halvings(skeleton)
+    halvings = skeleton.halvings
     times = np.zeros((len(skeleton.stages), 2, len(blocks)))
     before = skeleton.first or skeleton.stem
     for number, stage in enumerate(skeleton.stages):
@@ -314,8 +314,3 @@ def _blocks(
                 times[number, later, index] = _time(layers, layer)
         before = stage.width
     return times
-
-
-def _halvings(skeleton: Skeleton) -> np.ndarray:
-    """[S + 1] times that the image was halved before each stage, and after all."""
-    return np.cumsum([1, *(stage.stride == 2 for stage in skeleton.stages)])

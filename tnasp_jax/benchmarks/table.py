@@ -9,13 +9,17 @@ import hashlib
 import io
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from tnasp_jax.graphs import Graphs
 from tnasp_jax.spaces.base import Space
+
+_Row = TypeVar("_Row")
+_Parsed = TypeVar("_Parsed")
 
 
 class MissingData(ValueError):
@@ -180,8 +184,25 @@ def read_csv(
     return dict(zip(header, zip(*body, strict=True), strict=True))
 
 
-def read_percent(path: Path, column: str, fields: Sequence[str]) -> np.ndarray:
-    """[M] float64 fractions of a column in percent, NaN where a field is empty.
+def parse_rows(
+    path: Path, rows: Iterable[_Row], parse: Callable[[_Row], _Parsed]
+) -> list[_Parsed]:
+    """What `parse` makes of each row of a file.
+
+    Raises:
+      ValueError: that of `parse`, naming the file and the row.
+    """
+    found = []
+    for number, row in enumerate(rows):
+        try:
+            found.append(parse(row))
+        except ValueError as error:
+            raise ValueError(f"{path}: row {number}: {error}") from None
+    return found
+
+
+def read_numbers(path: Path, column: str, fields: Sequence[str]) -> np.ndarray:
+    """[M] float64 of a column of plain numbers, NaN where a field is empty.
 
     Raises:
       ValueError: naming the first row whose field is no number.
@@ -189,12 +210,22 @@ def read_percent(path: Path, column: str, fields: Sequence[str]) -> np.ndarray:
     values = np.full(len(fields), np.nan)
     for row, field in enumerate(fields):
         try:
-            values[row] = float(field or "nan") / 100
+            values[row] = float(field or "nan")
         except ValueError:
             raise ValueError(
-                f"{path}: {column}: row {row}: got {field!r}, expected a percentage"
+                f"{path}: {column}: row {row}: got {field!r}, expected a number"
             ) from None
     return values
+
+
+def read_percent(path: Path, column: str, fields: Sequence[str]) -> np.ndarray:
+    """[M] float32 fractions of a column in percent, NaN where a field is empty.
+
+    Raises:
+      ValueError: naming the first row whose field is no number in 0 .. 100.
+    """
+    fractions = read_numbers(path, column, fields) / 100
+    return check_fractions(f"{path}: {column}", fractions)
 
 
 def locate(data_dir: str | Path | None, folder: str, file: str) -> Path:

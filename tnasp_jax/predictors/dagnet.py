@@ -17,9 +17,8 @@ import optax
 
 from tnasp_jax import losses
 from tnasp_jax.graphs import Graphs, check_shapes, is_valid, live_adjacency
-from tnasp_jax.invariants import invariants, kinds
+from tnasp_jax.invariants import invariants, kinds, standard_of, standardised
 from tnasp_jax.predictors.base import Params, Predictor
-from tnasp_jax.predictors.gp import standard_of, standardised
 from tnasp_jax.predictors.layers import (
     FLOAT32,
     Dropout,

@@ -15,7 +15,7 @@ import numpy as np
 import optax
 
 from tnasp_jax.graphs import Graphs, check_shapes, is_valid
-from tnasp_jax.invariants import invariants, kinds
+from tnasp_jax.invariants import invariants, kinds, standard_of, standardised
 from tnasp_jax.predictors.base import Params, Predictor
 from tnasp_jax.predictors.layers import FLOAT32
 from tnasp_jax.spaces.base import CostedSpace
@@ -87,12 +87,10 @@ def gp(space: CostedSpace, config: GpConfig = GpConfig()) -> Predictor:
         del dropout_key  # Nothing here is dropped.
         check_shapes(graphs)
         x = standardised(params, invariants(graphs, space), config.limit)
-
-        def mean(process):
-            cross = kernel(process["hyper"], x, params["cells"])
-            return jnp.matmul(cross, process["weights"], precision=FLOAT32)
-
-        means = jax.lax.map(mean, params["processes"])
+        means = jax.lax.map(
+            lambda process: posterior_mean(process, params["cells"], x),
+            params["processes"],
+        )
         valid = is_valid(graphs, len(space.ops))
         return jnp.where(valid, jnp.mean(means, axis=0), jnp.nan)
 
@@ -110,18 +108,7 @@ def gp(space: CostedSpace, config: GpConfig = GpConfig()) -> Predictor:
         cells = jnp.where(live[:, None], cells, 0.0)
 
         def process(prior):
-            tuned = slice(None, config.tuned_on)
-            hyper = tune(
-                cells[tuned], labels[tuned], config, prior, kind_of, live[tuned]
-            )
-            factor = jnp.linalg.cholesky(covariance(hyper, cells, live))
-            seen = min(len(cells), config.deviation_on)
-            return {
-                "weights": jax.scipy.linalg.cho_solve((factor, True), labels),
-                # That of the first cells is the corner of that of all.
-                "factor": factor[:seen, :seen],
-                "hyper": hyper,
-            }
+            return condition(cells, labels, live, prior, kind_of, config)
 
         processes = jax.lax.map(process, jnp.asarray(config.priors))
         return {**params, "cells": cells, "processes": processes}
@@ -130,21 +117,64 @@ def gp(space: CostedSpace, config: GpConfig = GpConfig()) -> Predictor:
         x = standardised(params, invariants(graphs, space), config.limit)
 
         def moments(process):
-            hyper, factor = process["hyper"], process["factor"]
-            cross = kernel(hyper, x, params["cells"])
-            mean = jnp.matmul(cross, process["weights"], precision=FLOAT32)
-            solved = jax.scipy.linalg.solve_triangular(
-                factor, cross[:, : len(factor)].T, lower=True
-            )
-            prior = jnp.exp(hyper["smooth"]) + jnp.exp(hyper["rough"])
-            prior += jnp.exp(hyper["constant"])
-            variance = jnp.maximum(prior - jnp.sum(solved**2, axis=0), 0.0)
-            return mean, variance + noise_of(hyper)
+            mean = posterior_mean(process, params["cells"], x)
+            return mean, label_variance(process, params["cells"], x)
 
         means, variances = jax.lax.map(moments, params["processes"])
         return jnp.sqrt(jnp.mean(variances, axis=0) + jnp.var(means, axis=0))
 
     return Predictor(init, apply, fit=fit, deviation=deviation)
+
+
+def condition(
+    cells: jax.Array,
+    labels: jax.Array,
+    live: jax.Array,
+    prior: jax.Array,
+    kind_of: np.ndarray,
+    config: GpConfig,
+) -> Params:
+    """A process given its training cells.
+
+    Args:
+      cells: [n, F] standardised invariants, in random order, live ones first.
+      labels: [n] in training units.
+      live: [n] bool, rows that count.
+      prior: [2], one of `GpConfig.priors`.
+      kind_of: [F], the kind of each invariant.
+      config: the search for the hyper-parameters.
+
+    Returns:
+      weights [n], the factor [m, m] of the first m cells' covariance, and hyper.
+    """
+    tuned = slice(None, config.tuned_on)
+    hyper = tune(cells[tuned], labels[tuned], config, prior, kind_of, live[tuned])
+    factor = jnp.linalg.cholesky(covariance(hyper, cells, live))
+    seen = min(len(cells), config.deviation_on)
+    return {
+        "weights": jax.scipy.linalg.cho_solve((factor, True), labels),
+        # That of the first cells is the corner of that of all.
+        "factor": factor[:seen, :seen],
+        "hyper": hyper,
+    }
+
+
+def posterior_mean(process: Params, cells: jax.Array, x: jax.Array) -> jax.Array:
+    """Of the function at x [B, F], given all training cells [n, F] (equation 2.25)."""
+    cross = kernel(process["hyper"], x, cells)
+    return jnp.matmul(cross, process["weights"], precision=FLOAT32)
+
+
+def label_variance(process: Params, cells: jax.Array, x: jax.Array) -> jax.Array:
+    """Of a label at x [B, F], its noise included, given the cells of the factor
+    (equation 2.26)."""
+    hyper, factor = process["hyper"], process["factor"]
+    cross = kernel(hyper, x, cells[: len(factor)])
+    solved = jax.scipy.linalg.solve_triangular(factor, cross.T, lower=True)
+    prior = jnp.exp(hyper["smooth"]) + jnp.exp(hyper["rough"])
+    prior += jnp.exp(hyper["constant"])
+    variance = jnp.maximum(prior - jnp.sum(solved**2, axis=0), 0.0)
+    return variance + noise_of(hyper)
 
 
 def kernel(hyper: dict[str, jax.Array], left: jax.Array, right: jax.Array) -> jax.Array:
@@ -188,23 +218,6 @@ def covariance(
         return found + noise * jnp.eye(len(cells))
     found = jnp.where(live[:, None] & live[None], found, 0.0)
     return found + jnp.diag(jnp.where(live, noise, ENDLESS))
-
-
-def standard_of(raw: jax.Array, live: jax.Array | None = None) -> dict[str, jax.Array]:
-    """Mean and scale, [F] each, of the training cells' invariants [n, F]."""
-    counted = None if live is None else live[:, None]
-    spread = jnp.std(raw, axis=0, where=counted)
-    # What no training cell varies says nothing of the labels.
-    scale = jnp.where(spread > 1e-4, 1 / jnp.maximum(spread, 1e-4), 0.0)
-    return {"mean": jnp.mean(raw, axis=0, where=counted), "scale": scale}
-
-
-def standardised(
-    standard: dict[str, jax.Array], raw: jax.Array, limit: float
-) -> jax.Array:
-    """Invariants [B, F] in standard deviations, cut at the limit."""
-    scaled = (raw - standard["mean"][None]) * standard["scale"][None]
-    return jnp.clip(scaled, -limit, limit)
 
 
 def tune(

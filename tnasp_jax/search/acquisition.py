@@ -31,10 +31,18 @@ def expected_improvement(mean: Array, deviation: Array, best: Array) -> jax.Arra
 
 
 def upper_confidence_bound(mean: Array, deviation: Array, beta: float) -> jax.Array:
-    """`mean + beta deviation`, [C].
+    """`mean + beta deviation`.
 
     Srinivas, Krause, Kakade and Seeger, "Gaussian Process Optimization in the Bandit
     Setting", ICML 2010, with a constant.
+
+    Args:
+      mean: [C] and
+      deviation: [C], in the same units.
+      beta: how many deviations.
+
+    Returns:
+      [C].
     """
     return jnp.asarray(mean) + beta * jnp.asarray(deviation)
 
@@ -46,6 +54,12 @@ def thompson_samples(
 
     The independent Thompson sampling of White, Neiswanger and Savani, "BANANAS", AAAI
     2021.
+
+    Args:
+      key: of the draws.
+      mean: [C] and
+      deviation: [C], of a normal distribution.
+      draws: D.
 
     Returns:
       [D, C].

@@ -25,6 +25,7 @@ from tnasp_jax.search.state import (
     Method,
     Proposal,
     State,
+    architecture_of,
     fresh,
     method_of,
     ranking,
@@ -106,7 +107,7 @@ def bayesian_optimization(
         found = fresh(space, state, drawn, wanted, allowed)
         if not found:
             return iter(())
-        graphs = space.to_graphs([_read(space, state, row) for row in rows])
+        graphs = space.to_graphs([architecture_of(space, state, row) for row in rows])
         labels = normal_quantiles(state.values[rows, 0])
         if config.padded:
             graphs, labels = _padded(graphs, labels)
@@ -125,13 +126,17 @@ def top(scores: np.ndarray) -> list[int]:
 
     Args:
       scores: [D, C]; with D > 1 the draws take turns. NaN comes last.
+
+    Returns:
+      C candidates.
     """
     order = np.argsort(-np.where(np.isnan(scores), -np.inf, scores), kind="stable")
     return list(dict.fromkeys(order.T.ravel().tolist()))
 
 
 def normal_quantiles(values: np.ndarray) -> np.ndarray:
-    """[n] float32 in 0 .. 1: where a value stands among all; equal ones share a place.
+    """Where each of values [n] stands among all, [n] float32 in 0 .. 1; equal ones share
+    a place.
 
     The normal ranks of `training.labels`, before the normal distribution's inverse.
     """
@@ -201,7 +206,3 @@ def _padded(graphs: Graphs, labels: np.ndarray) -> tuple[Graphs, np.ndarray]:
     )
     graphs = jax.tree.map(lambda *leaves: np.concatenate(leaves), graphs, more)
     return graphs, np.pad(labels, (0, extra), constant_values=0.5)
-
-
-def _read(space: Space, state: State, row: int):
-    return space.parse(str(state.texts[row]))

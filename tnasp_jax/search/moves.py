@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 
 import jax
 
-from tnasp_jax.search.state import NO_PARENT, Proposal, State
+from tnasp_jax.search.state import NO_PARENT, Proposal, State, architecture_of
 from tnasp_jax.spaces.base import Space
 
 KEYS_AT_ONCE, SAMPLES_AT_ONCE = 64, 8
@@ -32,7 +32,7 @@ def mutants(
 ) -> Iterator[Proposal]:
     """A mutation of each of the rows `parents`."""
     for each, row in zip(keys(key), parents, strict=False):
-        yield space.mutate(each, space.parse(str(state.texts[row]))), row
+        yield space.mutate(each, architecture_of(space, state, row)), row
 
 
 def then_randoms(

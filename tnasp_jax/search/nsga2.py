@@ -12,7 +12,14 @@ import numpy as np
 from tnasp_jax.search.constraints import Allowed
 from tnasp_jax.search.moves import keys, randoms, then_randoms
 from tnasp_jax.search.pareto import crowding_distance, non_dominated_sort
-from tnasp_jax.search.state import Method, Proposal, State, known, method_of
+from tnasp_jax.search.state import (
+    Method,
+    Proposal,
+    State,
+    architecture_of,
+    known,
+    method_of,
+)
 from tnasp_jax.spaces.base import Space, host_rng
 
 
@@ -96,13 +103,11 @@ def _children(
     def parent() -> int:
         return int(best_first[rng.integers(len(best_first), size=2).min()])
 
-    def read(row: int):
-        return space.parse(str(state.texts[row]))
-
     while True:
         row = parent()
-        child = read(row)
+        child = architecture_of(space, state, row)
         if rng.random() < crossing:
             cross = getattr(space, "cross")  # noqa: B009 - not of every space
-            child = cross(next(child_keys), child, read(parent()))
+            other = architecture_of(space, state, parent())
+            child = cross(next(child_keys), child, other)
         yield space.mutate(next(child_keys), child), row

@@ -17,6 +17,9 @@ def front(values: np.ndarray) -> np.ndarray:
 
     Returns:
       [F] int.
+
+    Raises:
+      ValueError: for values of another shape.
     """
     values = _checked("front", values)
     rows = np.flatnonzero(~np.isnan(values).any(axis=1))
@@ -39,6 +42,9 @@ def non_dominated_sort(values: np.ndarray) -> np.ndarray:
 
     Returns:
       [n] int, 0 for the first front.
+
+    Raises:
+      ValueError: for values of another shape.
     """
     values = _checked("non_dominated_sort", values)
     failed = np.isnan(values).any(axis=1)
@@ -69,6 +75,9 @@ def crowding_distance(values: np.ndarray) -> np.ndarray:
 
     Returns:
       [n] float64.
+
+    Raises:
+      ValueError: for values of another shape.
     """
     values = _checked("crowding_distance", values)
     distance = np.zeros(len(values))

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 from tnasp_jax.search.constraints import Allowed
 from tnasp_jax.spaces.base import Architecture, Space
 
-NO_PARENT = -1
+NO_PARENT = -1  # In `State.parents`.
 TRIES = 10_000
 """Proposals in a row that may be refused before a search gives up."""
 
@@ -134,6 +134,11 @@ def fresh(
         if len(found) == count or refused == TRIES:
             break
     return found
+
+
+def architecture_of(space: Space, state: State, row: int) -> Architecture:
+    """The architecture of a row of the record."""
+    return space.parse(str(state.texts[row]))
 
 
 def known(state: State) -> np.ndarray:

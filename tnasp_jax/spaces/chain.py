@@ -12,6 +12,7 @@ Letters: B architectures, L places, N node slots.
 """
 
 import abc
+import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -131,6 +132,25 @@ class ChainSpace(abc.ABC):
         """The dict that people hold."""
         return chain_text.as_dict(self.fields, architecture)
 
+    def to_depth(self, blocks: np.ndarray, depths: np.ndarray) -> np.ndarray:
+        """Leaves out the places beyond the depth of their stage.
+
+        Args:
+          blocks: [B, L] int.
+          depths: [B, S] int, number of blocks in each of the S stages.
+
+        Returns:
+          [B, L] int, the blocks, `NOTHING` beyond the depths.
+        """
+        depth = self.per_place(depths)
+        return np.where(np.array(self.skeleton.places)[None] < depth, blocks, NOTHING)
+
+    def per_place(self, values: np.ndarray) -> np.ndarray:
+        """[B, L] of [B, S]: the value of each place's stage."""
+        return np.repeat(
+            values, [stage.depth for stage in self.skeleton.stages], axis=1
+        )
+
     def to_graphs(self, architectures: Sequence[Architecture]) -> Graphs:
         """Places as nodes, in place; those where nothing stands are dead: [B, N].
 
@@ -229,12 +249,8 @@ class ChainSpace(abc.ABC):
         left_out = [not block.expansion for block in self.blocks]
         stands = layout.blocks != NOTHING
         stands &= ~np.array([*left_out, True])[layout.blocks]
-        graph = self._graphs(
-            layout._replace(blocks=np.where(stands, layout.blocks, NOTHING))
-        )
-        live = graph.mask[0]
-        matrix = np.asarray(graph.adjacency[0])[np.ix_(live, live)]
-        return graphs_lib.graph_hash(matrix, graph.ops[0, live].tolist())
+        blocks = np.where(stands, layout.blocks, NOTHING)
+        return graphs_lib.row_hash(self._graphs(layout._replace(blocks=blocks)), 0)
 
     def _others(self, architecture, number: int, entry: int) -> list:
         """The choices that chance may give an entry in place of what it has."""
@@ -268,21 +284,24 @@ class ChainSpace(abc.ABC):
 
     def _shortcuts(self, blocks: np.ndarray) -> np.ndarray:
         """[B, L] bool: a block that its input flows past."""
-        later = [
-            place > 0 for stage in self.skeleton.stages for place in range(stage.depth)
-        ]
+        later = np.array(self.skeleton.places) > 0
         computes = [bool(block.expansion) for block in self.blocks]
-        return np.array(later)[None] & np.array([*computes, False])[blocks]
+        return later[None] & np.array([*computes, False])[blocks]
 
 
+@dataclasses.dataclass(frozen=True)
 class OneSizeChain(ChainSpace):
     """A space whose networks all have one size of images and one width multiplier.
 
-    Subclasses have the fields `resolution`, in points, and `multiplier`.
+    Attributes:
+      name: of the space.
+      resolution: side of the image, in points.
+      multiplier: of all widths.
     """
 
-    resolution: int
-    multiplier: float
+    name: str
+    resolution: int = 224
+    multiplier: float = 1.0
 
     @property
     def resolutions(self) -> tuple[int, ...]:

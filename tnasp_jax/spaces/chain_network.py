@@ -83,26 +83,35 @@ class Skeleton:
     squeeze: Literal["inner", "incoming"] = "inner"
 
     @property
+    def places(self) -> tuple[int, ...]:
+        """L numbers, of each place in its stage, from 0."""
+        return tuple(place for stage in self.stages for place in range(stage.depth))
+
+    @property
     def num_places(self) -> int:
-        """Places of all stages together."""
-        return sum(stage.depth for stage in self.stages)
+        """L, places of all stages together."""
+        return len(self.places)
+
+    @property
+    def halvings(self) -> np.ndarray:
+        """[S + 1] times that the image was halved before each stage, and after all."""
+        return np.cumsum([1, *(stage.stride == 2 for stage in self.stages)])
 
     def widened(self, multiplier: float) -> "Skeleton":
         """The skeleton whose every width is multiplied and rounded."""
-        first, mixed = (
-            cost.divisible(width * multiplier) if width else 0
-            for width in (self.first, self.mixed)
-        )
+
+        def rounded(width: int) -> int:
+            return int(cost.divisible(width * multiplier)) if width else 0
+
         return dataclasses.replace(
             self,
-            stem=cost.divisible(self.stem * multiplier),
-            first=first,
+            stem=rounded(self.stem),
+            first=rounded(self.first),
             stages=tuple(
-                stage._replace(width=cost.divisible(stage.width * multiplier))
-                for stage in self.stages
+                stage._replace(width=rounded(stage.width)) for stage in self.stages
             ),
-            head=cost.divisible(self.head * multiplier),
-            mixed=mixed,
+            head=rounded(self.head),
+            mixed=rounded(self.mixed),
         )
 
 
@@ -217,8 +226,8 @@ def node_costs(
         [[s.first or s.stem, *(stage.width for stage in s.stages)] for s in skeletons],
         found,
     )  # [B, S + 1], as are the sides of the image
-    halvings = np.cumsum([1, *(stage.stride == 2 for stage in skeleton.stages)])
-    sides = cost.halved(found.resolution[:, None], jnp.asarray(halvings)[None])
+    halvings = jnp.asarray(skeleton.halvings)[None]
+    sides = cost.halved(found.resolution[:, None], halvings)
     sides = sides.astype(jnp.float32)
     after = jnp.minimum(found.stage, len(skeleton.stages) - 1) + 1
     before = jnp.where(found.place == 0, after - 1, after)
@@ -275,10 +284,7 @@ def _squeeze(
     """Channels between the two layers of squeeze-and-excitation."""
     if skeleton.squeeze == "incoming":
         return in_channels // 4
-    # As `cost.divisible` does, on arrays.
-    quarter = expansion * in_channels // 4
-    rounded = jnp.maximum(8.0, (quarter + 4.0) // 8.0 * 8.0)
-    return rounded + jnp.where(rounded < 0.9 * quarter, 8.0, 0.0)
+    return cost.divisible(expansion * in_channels // 4)
 
 
 def _ends(skeleton: Skeleton) -> tuple[int, int, int, int, int]:

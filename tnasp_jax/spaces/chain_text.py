@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tnasp_jax.spaces.reading import short
+
 Value = bool | int | float | str
 
 Architecture = tuple
@@ -58,7 +60,7 @@ def read(space: str, fields: Sequence[Field], text: str) -> Architecture:
     if not isinstance(given, dict):
         raise error(
             space,
-            f"expected one line of JSON like {_example(fields)}, got {_short(text)}",
+            f"expected one line of JSON like {_example(fields)}, got {short(text)}",
         )
     return from_dict(space, fields, given)
 
@@ -80,7 +82,7 @@ def from_dict(
             near = difflib.get_close_matches(str(name), names, 1, 0.5)
             known = ", ".join(field.key for field in fields)
             hint = f'did you mean "{near[0]}"?' if near else f"expected {known}"
-            raise error(space, f"unknown key {_short(name)}; {hint}")
+            raise error(space, f"unknown key {short(name)}; {hint}")
         if value is None:
             continue
         if names[name] in values:
@@ -99,7 +101,7 @@ def check(space: str, fields: Sequence[Field], architecture: Any) -> Architectur
     """
     if not isinstance(architecture, tuple) or len(architecture) != len(fields):
         keys = ", ".join(field.key for field in fields)
-        raise error(space, f"expected a tuple of {keys}, got {_short(architecture)}")
+        raise error(space, f"expected a tuple of {keys}, got {short(architecture)}")
     if all(map(_stands, fields, architecture)):  # The common case, made quick.
         return architecture
     return from_dict(space, fields, as_dict(fields, architecture))
@@ -176,7 +178,7 @@ def _read_field(space: str, field: Field, values: Mapping[str, Any]) -> Any:
             value = value[0]
         return _choice(space, field, 0, value)
     if not isinstance(value, list | tuple) or len(value) != len(field.choices):
-        got = len(value) if isinstance(value, list | tuple) else _short(value)
+        got = len(value) if isinstance(value, list | tuple) else short(value)
         raise error(
             space,
             f"{field.key}: expected a list of {len(field.choices)} values, got {got}",
@@ -204,14 +206,14 @@ def _choice(space: str, field: Field, at: int, value: Any) -> Value:
     where = field.key if field.single else f"{field.key}[{at}]"
     near = (
         difflib.get_close_matches(value, map(str, choices), 1, 0.5)
-        if (isinstance(value, str))
+        if isinstance(value, str)
         else []
     )
     hint = f"; did you mean {near[0]!r}?" if near else ""
     if any(_equal(value, other) for entry in field.choices for other in entry):
         hint = f"; {field.reason}"
     raise error(
-        space, f"{where}: expected {_listed(choices)}, got {_short(value)}{hint}"
+        space, f"{where}: expected {_listed(choices)}, got {short(value)}{hint}"
     )
 
 
@@ -235,8 +237,3 @@ def _example(fields: Sequence[Field]) -> str:
         first = json.dumps(field.choices[0][0])
         parts.append(f'"{field.key}": {first if field.single else f"[{first}, ...]"}')
     return f"{{{', '.join(parts)}}}"
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."

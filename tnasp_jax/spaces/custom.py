@@ -31,8 +31,8 @@ from tnasp_jax.spaces.custom_cells import (
     prune,
     read_cell,
     read_text,
-    short,
 )
+from tnasp_jax.spaces.reading import short
 
 PLAIN_IDENTITIES = ("identity", "skip", "skip_connect")
 """Names of operations that are taken to pass their input on, in any case."""

@@ -1,11 +1,12 @@
 """Graphs of a user's own space: reading, checking, sorting and pruning them."""
 
 import dataclasses
-import heapq
 import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from tnasp_jax.spaces.reading import check_matrix, short, topological_order
 
 NAME = "custom"
 INPUT, OUTPUT = "input", "output"
@@ -131,12 +132,6 @@ def error(sentence: str) -> ValueError:
     return ValueError(f"{NAME}: {sentence}")
 
 
-def short(value: Any) -> str:
-    """A value in a message."""
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
 def _read_ops(names: Any) -> list[str]:
     if not isinstance(names, list | tuple):
         raise error(f"ops: expected a list of names, got {short(names)}")
@@ -174,20 +169,7 @@ def _read_edges(edges: Any, size: int) -> list[Edge]:
 
 
 def _read_adjacency(rows: Any, size: int) -> list[Edge]:
-    if not isinstance(rows, list | tuple):
-        raise error(f"adjacency: expected a list of rows, got {short(rows)}")
-    for i, row in enumerate(rows):
-        if not isinstance(row, list | tuple) or len(row) != len(rows):
-            raise error(
-                f"adjacency: expected {len(rows)} rows of {len(rows)} entries (square), "
-                f"got {short(row)} as row {i}"
-            )
-        for j, entry in enumerate(row):
-            if not isinstance(entry, int | float) or entry not in (0, 1):
-                raise error(
-                    f"adjacency: expected 0 or 1 in row {i}, column {j}, "
-                    f"got {short(entry)}"
-                )
+    check_matrix("adjacency", rows, error)
     if len(rows) != size:
         raise error(
             f"adjacency: expected {size} rows, one for each name of ops, "
@@ -201,24 +183,9 @@ def _topological_order(field: str, edges: Sequence[Edge], size: int) -> list[int
     for i, j in edges:
         if i == j:
             raise error(f"{field}: {i}>{j} is a self-loop")
-    if all(i < j for i, j in edges):
-        return list(range(size))
-    waiting = [0] * size
-    targets: list[list[int]] = [[] for _ in range(size)]
-    for i, j in edges:
-        waiting[j] += 1
-        targets[i].append(j)
-    ready = [node for node in range(size) if not waiting[node]]
-    order = []
-    while ready:
-        order.append(heapq.heappop(ready))
-        for node in targets[order[-1]]:
-            waiting[node] -= 1
-            if not waiting[node]:
-                heapq.heappush(ready, node)
-    if len(order) < size:
-        cycle = _a_cycle(edges, set(range(size)) - set(order))
-        raise error(f"{field}: the edges {cycle} form a cycle")
+    order, cycle = topological_order(edges, size)
+    if cycle:
+        raise error(f"{field}: the edges {'>'.join(map(str, cycle))} form a cycle")
     inner = [node for node in order if 0 < node < size - 1]
     order = [0, *inner, size - 1]
     place = {node: at for at, node in enumerate(order)}
@@ -227,16 +194,6 @@ def _topological_order(field: str, edges: Sequence[Edge], size: int) -> list[int
             end = "into the input" if j == 0 else "out of the output"
             raise error(f"{field}: {i}>{j} leads {end}")
     return order
-
-
-def _a_cycle(edges: Sequence[Edge], within: set[int]) -> str:
-    """Walks backward among nodes that all have a predecessor among themselves."""
-    before = {j: i for i, j in reversed(edges) if i in within and j in within}
-    walk = [min(within)]
-    while walk[-1] not in walk[:-1]:
-        walk.append(before[walk[-1]])
-    cycle = walk[walk.index(walk[-1]) :]
-    return ">".join(map(str, reversed(cycle)))
 
 
 def _reached(cell: Cell) -> tuple[set[int], set[int]]:

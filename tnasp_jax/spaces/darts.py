@@ -104,10 +104,7 @@ class Darts:
     def canonical_hash(self, architecture: Genotype) -> str:
         """Hash of the live graph: equal where `canonical` is equal, and where only
         edges differ that compute nothing."""
-        graph = self.to_graphs([architecture])
-        live = graph.mask[0]
-        matrix = np.asarray(graph.adjacency[0])[np.ix_(live, live)]
-        return graphs_lib.graph_hash(matrix, graph.ops[0, live].tolist())
+        return graphs_lib.row_hash(self.to_graphs([architecture]), 0)
 
     def sample(self, key: jax.Array, count: int) -> list[Genotype]:
         """Draws uniformly among the (180 x 7^8)^2 genotypes with sorted inputs.

@@ -13,6 +13,8 @@ import itertools
 import re
 from typing import Any
 
+from tnasp_jax.spaces.reading import short, shortened
+
 OPERATIONS = (
     "max_pool_3x3",
     "avg_pool_3x3",
@@ -144,7 +146,7 @@ def _checked_cell(name: str, cell: Any) -> Cell:
         raise error(
             f"{name}: expected {NUM_EDGES} edges (operation, input), two for each of "
             f"the {NUM_NODES} nodes, got "
-            f"{len(cell) if isinstance(cell, list | tuple) else _short(cell)}"
+            f"{len(cell) if isinstance(cell, list | tuple) else short(cell)}"
         )
     edges = tuple(_checked_edge(name, place, edge) for place, edge in enumerate(cell))
     for node, ((_, first), (_, second)) in enumerate(nodes(edges), NUM_INPUTS):
@@ -160,16 +162,16 @@ def _checked_edge(name: str, place: int, edge: Any) -> Edge:
     node = node_of(place)
     where = f"{name}: edge {place} into node {node}"
     if not isinstance(edge, list | tuple) or len(edge) != 2:
-        raise error(f"{where}: expected (operation, input), got {_short(edge)}")
+        raise error(f"{where}: expected (operation, input), got {short(edge)}")
     op, source = edge
     known = (NONE, *OPERATIONS)
     if op not in known:
         near = difflib.get_close_matches(str(op), known, 1, 0.5)
         hint = f"did you mean {near[0]!r}?" if near else f"expected one of {known}"
-        raise error(f"{where}: unknown operation {_short(op)}; {hint}")
+        raise error(f"{where}: unknown operation {short(op)}; {hint}")
     if type(source) is not int or not 0 <= source < node:
         raise error(
-            f"{where}: expected an input in 0 .. {node - 1}, got {_short(source)}"
+            f"{where}: expected an input in 0 .. {node - 1}, got {short(source)}"
         )
     return op, source
 
@@ -185,7 +187,7 @@ def _read_call(text: str) -> Genotype:
         or call.args
         or not ast.unparse(call.func).endswith("Genotype")
     ):
-        raise error(f"expected {_EXAMPLE}, got {_short(text)}")
+        raise error(f"expected {_EXAMPLE}, got {short(text)}")
     fields = {keyword.arg: keyword.value for keyword in call.keywords}
     known = [f"{name}{end}" for name in CELLS for end in ("", "_concat")]
     for field in fields:
@@ -198,7 +200,7 @@ def _read_call(text: str) -> Genotype:
         if concat is not None and ast.unparse(concat) not in _CONCATS:
             raise error(
                 f"{name}_concat: expected {_CONCAT}, all four nodes, "
-                f"got {_short_code(concat)}"
+                f"got {shortened(ast.unparse(concat))}"
             )
     return Genotype(*(_literal(name, fields[name]) for name in CELLS))
 
@@ -208,7 +210,7 @@ def _literal(name: str, node: ast.expr) -> Any:
         return ast.literal_eval(node)
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
         raise error(
-            f"{name}: expected a list of (operation, input), got {_short_code(node)}"
+            f"{name}: expected a list of (operation, input), got {shortened(ast.unparse(node))}"
         ) from None
 
 
@@ -218,7 +220,7 @@ def _read_edges(text: str) -> Genotype:
     if len(parts) != 2 * NUM_EDGES or not all(":" in part for part in parts):
         raise error(
             f"expected {_EXAMPLE} or {2 * NUM_EDGES} edges like sep_conv_3x3:0, "
-            f"got {_short(text)}"
+            f"got {short(text)}"
         )
     numbered = parts[0].split(":")[0].isdecimal()
     edges = [_read_edge(part, place, numbered) for place, part in enumerate(parts)]
@@ -233,22 +235,12 @@ def _read_edge(part: str, place: int, numbered: bool) -> Edge:
     first, second = part.split(":", 1)
     op, source = (second, first) if numbered else (first, second)
     if not re.fullmatch(r"-?\d{1,9}", source):
-        raise error(f"{where}: expected {form}, got {_short(part)}")
+        raise error(f"{where}: expected {form}, got {short(part)}")
     if not numbered:
         return op, int(source)
     if not re.fullmatch(r"\d", op) or int(op) >= len(OPERATIONS):
         raise error(
             f"{where}: expected an operation number in 0 .. {len(OPERATIONS) - 1}, "
-            f"got {_short(op)}"
+            f"got {short(op)}"
         )
     return OPERATIONS[int(op)], int(source)
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _short_code(node: ast.expr) -> str:
-    text = ast.unparse(node)
-    return text if len(text) <= 60 else text[:57] + "..."

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tnasp_jax.spaces.chain import NOTHING, Layout, OneSizeChain
+from tnasp_jax.spaces.chain import Layout, OneSizeChain
 from tnasp_jax.spaces.chain_network import Block, Skeleton, Stage
 from tnasp_jax.spaces.chain_text import Architecture, Field
 
@@ -34,17 +34,11 @@ class MnasNet(OneSizeChain):
     """The space of Accel-NASBench; an architecture is four tuples of 7 values.
 
     Text: `{"e": [1, ...], "k": [3, ...], "l": [1, ...], "se": [true, ...]}`: expansion,
-    kernel, number of layers, squeeze-and-excitation of each stage.
-
-    Attributes:
-      name: of the space.
-      resolution: side of the image, in points.
-      multiplier: of all widths.
+    kernel, number of layers, squeeze-and-excitation of each stage. Attributes as for
+    `OneSizeChain`.
     """
 
     name: str = "mnasnet"
-    resolution: int = 224
-    multiplier: float = 1.0
 
     @functools.cached_property
     def fields(self) -> tuple[Field, ...]:
@@ -79,12 +73,7 @@ class MnasNet(OneSizeChain):
         expansions, kernels, depths, se = np.swapaxes(values, 0, 1)
         block = np.searchsorted(KERNELS, kernels) * len(EXPANSIONS)
         block = 2 * (block + np.searchsorted(EXPANSIONS, expansions)) + se
-        blocks = [
-            np.where(place < depths[:, at], block[:, at], NOTHING)
-            for at, stage in enumerate(STAGES)
-            for place in range(stage.depth)
-        ]
-        return self.of_one_size(np.stack(blocks, axis=1))
+        return self.of_one_size(self.to_depth(self.per_place(block), depths))
 
 
 MNASNET = MnasNet()

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tnasp_jax.graphs import live_nodes
+from tnasp_jax.spaces.reading import check_matrix, short, topological_order
 
 INPUT, OUTPUT = "input", "output"
 OPERATIONS = ("conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3")
@@ -86,13 +87,13 @@ def read_object(text: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         fields = None
     if not isinstance(fields, dict):
-        raise error(f"expected one line of JSON like {_EXAMPLE}, got {_short(text)}")
+        raise error(f"expected one line of JSON like {_EXAMPLE}, got {short(text)}")
     for key in ("matrix", "ops"):
         if key not in fields:
             raise error(f'key "{key}" is missing; expected JSON like {_EXAMPLE}')
     for key in fields:
         if key not in ("matrix", "ops"):
-            raise error(f'unknown key {_short(key)}; expected only "matrix" and "ops"')
+            raise error(f'unknown key {short(key)}; expected only "matrix" and "ops"')
     return fields
 
 
@@ -113,28 +114,10 @@ def error(sentence: str) -> ValueError:
     return ValueError(f"nasbench101: {sentence}")
 
 
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
 def _read_matrix(matrix: Any) -> np.ndarray:
     """[V, V] int of nested sequences or an array."""
     rows = matrix.tolist() if isinstance(matrix, np.ndarray) else matrix
-    if not isinstance(rows, list | tuple):
-        raise error(f"matrix: expected a list of rows, got {_short(rows)}")
-    for i, row in enumerate(rows):
-        if not isinstance(row, list | tuple) or len(row) != len(rows):
-            raise error(
-                f"matrix: expected {len(rows)} rows of {len(rows)} entries (square), "
-                f"got {_short(row)} as row {i}"
-            )
-        for j, entry in enumerate(row):
-            if not isinstance(entry, int | float) or entry not in (0, 1):
-                raise error(
-                    f"matrix: expected 0 or 1 in row {i}, column {j}, "
-                    f"got {_short(entry)}"
-                )
+    check_matrix("matrix", rows, error)
     return np.array(rows, int).reshape(len(rows), len(rows))
 
 
@@ -144,14 +127,14 @@ def _read_ops(ops: Any, size: int) -> list[str]:
     if not isinstance(names, list | tuple) or len(names) != size:
         raise error(
             f"ops: expected a list of {size} names, one for each row of the matrix, "
-            f"got {len(names) if isinstance(names, list | tuple) else _short(names)}"
+            f"got {len(names) if isinstance(names, list | tuple) else short(names)}"
         )
     known = (INPUT, *OPERATIONS, OUTPUT)
     for vertex, name in enumerate(names):
         if name not in known:
             near = difflib.get_close_matches(str(name), known, 1, 0.5)
             hint = f'did you mean "{near[0]}"?' if near else f"expected one of {known}"
-            raise error(f"ops: unknown operation {_short(name)} at {vertex}; {hint}")
+            raise error(f"ops: unknown operation {short(name)} at {vertex}; {hint}")
     for name in (INPUT, OUTPUT):
         if names.count(name) != 1:
             raise error(f'ops: expected exactly one "{name}", got {names.count(name)}')
@@ -161,14 +144,11 @@ def _read_ops(ops: Any, size: int) -> list[str]:
 def _topological_order(edges: np.ndarray, source: int, sink: int) -> list[int]:
     """Input, then the others, the earliest possible first, then the output."""
     size = len(edges)
-    order: list[int] = []
-    waiting = set(range(size))
-    while waiting:
-        ready = [v for v in waiting if not any(edges[u, v] for u in waiting)]
-        if not ready:
-            raise error(f"matrix: the edges {_a_cycle(edges, waiting)} form a cycle")
-        order.append(min(ready))
-        waiting.remove(order[-1])
+    order, cycle = topological_order(
+        [(int(u), int(v)) for u, v in np.argwhere(edges)], size
+    )
+    if cycle:
+        raise error(f"matrix: the edges {' -> '.join(map(str, cycle))} form a cycle")
     for vertex in range(size):
         if edges[vertex, source]:
             raise error(f"matrix: edge {vertex} -> {source} leads into the input")
@@ -176,12 +156,3 @@ def _topological_order(edges: np.ndarray, source: int, sink: int) -> list[int]:
             raise error(f"matrix: edge {sink} -> {vertex} leads out of the output")
     inner = [v for v in order if v not in (source, sink)]
     return [source, *inner, sink]
-
-
-def _a_cycle(edges: np.ndarray, waiting: set[int]) -> str:
-    """Walks backward among vertices that all have a predecessor among themselves."""
-    walk = [min(waiting)]
-    while walk[-1] not in walk[:-1]:
-        walk.append(next(u for u in sorted(waiting) if edges[u, walk[-1]]))
-    cycle = walk[walk.index(walk[-1]) :]
-    return " -> ".join(map(str, reversed(cycle)))

@@ -20,6 +20,7 @@ from tnasp_jax import cost
 from tnasp_jax import graphs as graphs_lib
 from tnasp_jax.graphs import Graphs
 from tnasp_jax.spaces import base
+from tnasp_jax.spaces.reading import short
 
 EDGE_OPS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
@@ -62,7 +63,7 @@ class NASBench201:
         if len(groups) != 3:
             raise _error(
                 f"expected 3 groups of edges joined by '+', like {_EXAMPLE}, "
-                f"got {len(groups)} in {_short(text)}"
+                f"got {len(groups)} in {short(text)}"
             )
         return tuple(
             _read_edge(edge, source, target)
@@ -192,10 +193,7 @@ class NASBench201:
         of those are one graph, such as one path through node 1 or through node 2.
         `skip_connect` stays an operation here.
         """
-        graph = self.to_graphs([architecture])
-        live = graph.mask[0]
-        matrix = np.asarray(graph.adjacency[0])[np.ix_(live, live)]
-        return graphs_lib.graph_hash(matrix, graph.ops[0, live].tolist())
+        return graphs_lib.row_hash(self.to_graphs([architecture]), 0)
 
 
 NASBENCH201 = NASBench201()
@@ -270,13 +268,13 @@ def _read_group(group: str, target: int) -> list[str]:
     if len(group) < 2 or group[0] != "|" or group[-1] != "|":
         raise _error(
             f"expected a bar '|' before and after the edges into node {target}, "
-            f"got {_short(group)}"
+            f"got {short(group)}"
         )
     edges = group[1:-1].split("|")
     if len(edges) != target:
         raise _error(
             f"expected {target} edges between bars '|' into node {target}, "
-            f"got {len(edges)} in {_short(group)}"
+            f"got {len(edges)} in {short(group)}"
         )
     return edges
 
@@ -287,16 +285,16 @@ def _read_edge(edge: str, source: int, target: int) -> int:
     if not tilde:
         raise _error(
             f"expected op~{source} as edge {source} into node {target}, "
-            f"got {_short(edge)} without '~'; is a bar '|' missing?"
+            f"got {short(edge)} without '~'; is a bar '|' missing?"
         )
     if name not in EDGE_OPS:
         near = difflib.get_close_matches(name, EDGE_OPS, 1, 0.5)
         hint = f"did you mean {near[0]!r}?" if near else f"expected one of {EDGE_OPS}"
-        raise _error(f"unknown operation {_short(name)} into node {target}; {hint}")
+        raise _error(f"unknown operation {short(name)} into node {target}; {hint}")
     if node != str(source):
         raise _error(
             f"expected node number {source} after '~' in edge {source} into node "
-            f"{target}, got {_short(edge)}"
+            f"{target}, got {short(edge)}"
         )
     return EDGE_OPS.index(name)
 
@@ -308,14 +306,9 @@ def _checked(architecture: Architecture, where: str = "") -> Architecture:
     ):
         raise _error(
             f"{where}expected {len(EDGES)} operation indices in 0 .. "
-            f"{len(EDGE_OPS) - 1}, got {_short(tuple(architecture))}"
+            f"{len(EDGE_OPS) - 1}, got {short(tuple(architecture))}"
         )
     return tuple(architecture)
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _error(sentence: str) -> ValueError:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tnasp_jax.spaces import proxylessnas
-from tnasp_jax.spaces.chain import NOTHING, ChainSpace, Layout
+from tnasp_jax.spaces.chain import ChainSpace, Layout
 from tnasp_jax.spaces.chain_network import Block, Skeleton, Stage
 from tnasp_jax.spaces.chain_text import Architecture, Field
 
@@ -88,20 +88,16 @@ class OfaSpace(ChainSpace):
 
     def layout(self, architectures: Sequence[Architecture]) -> Layout:
         """The first blocks of each stage, as many as its depth."""
-        stages = self.skeleton.stages
+        places, stages = self.skeleton.num_places, len(self.skeleton.stages)
         kernels, expansions, depths = (
             np.array([one[item] for one in architectures], np.int32).reshape(-1, width)
-            for item, width in enumerate(
-                (self.skeleton.num_places, self.skeleton.num_places, len(stages))
-            )
+            for item, width in enumerate((places, places, stages))
         )
         block = np.searchsorted(KERNELS, kernels) * len(EXPANSIONS)
         block += np.searchsorted(EXPANSIONS, expansions)
-        place = np.concatenate([np.arange(stage.depth) for stage in stages])
-        depth = np.repeat(depths, [stage.depth for stage in stages], axis=1)
         multiplier = [self.multipliers.index(one[4]) for one in architectures]
         return Layout(
-            blocks=np.where(place[None] < depth, block, NOTHING),
+            blocks=self.to_depth(block, depths),
             resolution=np.array([one[3] for one in architectures], np.int32),
             multiplier=np.array(multiplier, np.int32),
         )

@@ -42,27 +42,17 @@ SKELETON = Skeleton(stem=32, first=16, stages=STAGES, head=1280)
 class ProxylessNAS(OneSizeChain):
     """The space of 6^6 7^15 networks; an architecture is a tuple of one tuple of names.
 
-    Text: `{"layers": ["3x3_MBConv6", "Identity", ...]}`, 21 names of `BLOCKS`.
-
-    Attributes:
-      name: of the space.
-      resolution: side of the image, in points.
-      multiplier: of all widths.
+    Text: `{"layers": ["3x3_MBConv6", "Identity", ...]}`, 21 names of `BLOCKS`. Attributes
+    as for `OneSizeChain`.
     """
 
     name: str = "proxylessnas"
-    resolution: int = 224
-    multiplier: float = 1.0
 
     @functools.cached_property
     def fields(self) -> tuple[Field, ...]:
         """One list of 21 names."""
         names = tuple(BLOCKS)
-        choices = [
-            names if place else names[1:]
-            for stage in STAGES
-            for place in range(stage.depth)
-        ]
+        choices = [names if place else names[1:] for place in SKELETON.places]
         reason = "the first layer of a stage changes size or width and must be there"
         return (Field("layers", tuple(choices), reason=reason),)
 

@@ -6,7 +6,7 @@ A column is TABLE_N[_testM], as in the names of cells.
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from absl import flags
 
@@ -15,9 +15,6 @@ from experiments.command import UserError
 from experiments.published import Column
 from experiments.table_rows import column_of
 from tnasp_jax import PREDICTORS, runs
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 COLUMNS = ("nb101_424", "nb201_469")
 """Those that a command takes where none is named."""
@@ -96,8 +93,8 @@ def find_runs(home: Path, name: str) -> Found:
     return dict(sorted(found.items(), key=lambda item: order.index(item[0])))
 
 
-def save_plot(path: Path, draw: Callable[[], "Figure"]) -> None:
-    """Draws into a png and says its name, or how to install what is missing."""
+def save_plot(path: Path, draw: Callable[[], Any]) -> None:
+    """Draws a Matplotlib figure into a png, or says how to install what is missing."""
     try:
         figure = draw()
     except ModuleNotFoundError:

@@ -2,10 +2,12 @@
 
 python -m experiments.search --run=DIR --budget=1000 --workdir=OUT
 python -m experiments.search --table=digits --budget=100 --workdir=OUT
+python -m experiments.search --surrogate=ofa_proxyless_surrogate --budget=1000 --workdir=OUT
 
 With --run the search maximises the predictor's score of any architecture of its space.
 With --table an architecture asked is answered with the table's training label, and the
-best by that label is judged by its test label. --max_params, --max_flops and
+best by that label is judged by its test label. With --surrogate a published network's
+prediction is maximised, which is no measurement. --max_params, --max_flops and
 --max_latency keep out what costs more; --pareto=params,flops looks for all trade-offs
 between score and costs. OUT gets search.json: `space objective constraints evaluated`,
 `best` and `front` as lists of `architecture score params flops latency`.
@@ -15,7 +17,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -26,9 +28,16 @@ from experiments.command import UserError
 from experiments.progress import Progress
 from experiments.search_costs import COSTS, Costs, check_known, costs_of, limits_of
 from experiments.search_costs import numbers as cost_numbers
-from experiments.search_oracles import TABLES, RunOracle, TableOracle
+from experiments.search_oracles import (
+    TABLES,
+    Oracle,
+    RunOracle,
+    SurrogateOracle,
+    TableOracle,
+)
 from tnasp_jax import runs, search
 from tnasp_jax.benchmarks.latency import NAMES as LATENCIES
+from tnasp_jax.benchmarks.ofa_surrogates import NAMES as SURROGATES
 from tnasp_jax.search import Method, State
 
 NUM_BEST = 10
@@ -46,6 +55,13 @@ def define(values: flags.FlagValues) -> None:
     flags.DEFINE_string("run", None, "a finished run to maximise", flag_values=values)
     flags.DEFINE_enum(
         "table", None, list(TABLES), "a table to search", flag_values=values
+    )
+    flags.DEFINE_enum(
+        "surrogate",
+        None,
+        list(SURROGATES),
+        "a published surrogate to maximise; its accuracies are predicted, not measured",
+        flag_values=values,
     )
     flags.DEFINE_enum(
         "method",
@@ -80,68 +96,123 @@ def define_search(values: flags.FlagValues) -> None:
         flags.DEFINE_integer(name, default, text, lower_bound=least, flag_values=values)
 
 
+class Settings(NamedTuple):
+    """What is searched for, and how.
+
+    Attributes:
+      method: name in `search.METHODS`.
+      limits: upper limit by cost, None for no limit.
+      pareto: costs that are objectives beside the score.
+      seeds: one search each.
+      budget: architectures to evaluate in each.
+      batch: of them asked at a time.
+    """
+
+    method: str
+    limits: dict[str, float | None]
+    pareto: tuple[str, ...]
+    seeds: tuple[int, ...]
+    budget: int
+    batch: int
+
+
 def main(values: flags.FlagValues) -> int:
-    began = time.monotonic()
     workdir = _checked(values)
     devices.use_all_cores()
     folder = command.data_dir(values)
-    oracle = RunOracle(values.run) if values.run else TableOracle(values.table, folder)
+    oracle = _oracle(values, folder)
     costs = costs_of(oracle.space, values.latency, folder)
     for name in values.pareto:
         check_known(costs, name, f"--pareto={','.join(values.pareto)}")
-    limits = {name: values[f"max_{name}"].value for name in COSTS}
-    within = limits_of(costs, limits)
-    name = values.method or ("nsga2" if values.pareto else "evolution")
-    method = search.get_method(name, oracle.space, [*within, *oracle.allowed])
-    progress = Progress(values.budget * len(values.seeds), name, values.quiet)
-    states = []
-    for at, seed in enumerate(values.seeds):
-        states.append(
-            run_search(
-                method,
-                oracle,
-                [costs[each] for each in values.pareto],
-                seed=seed,
-                budget=values.budget,
-                batch=values.batch,
-                progress=progress,
-                done=at * values.budget,
-            )
-        )
-    evaluated = sum(len(state) for state in states)
-    summary: dict[str, Any] = {
-        "space": oracle.space.name,
-        "objective": oracle.target,
-        "description": oracle.description,
-        **oracle.source,
-        "method": name,
-        "constraints": {k: limit for k, limit in limits.items() if limit is not None},
-        "pareto": list(values.pareto),
-        "seeds": list(values.seeds),
-        "budget": values.budget,
-        "batch": values.batch,
-        "evaluated": evaluated,
-        **found(oracle.space, states, costs),
-    }
-    if isinstance(oracle, TableOracle):
-        optimum = oracle.optimum(within)
-        of_seeds = [oracle.incumbents(state) for state in states]
-        summary |= search_report.trajectories(of_seeds, optimum, values.budget)
-    summary |= {
-        "versions": results.versions(),
-        "wall_seconds": round(time.monotonic() - began, 1),
-        "argv": sys.argv[1:],
-    }
-    workdir.mkdir(parents=True, exist_ok=True)
-    runs.write_json(workdir / "search.json", summary)
+    settings = Settings(
+        method=values.method or ("nsga2" if values.pareto else "evolution"),
+        limits={name: values[f"max_{name}"].value for name in COSTS},
+        pareto=tuple(values.pareto),
+        seeds=tuple(values.seeds),
+        budget=values.budget,
+        batch=values.batch,
+    )
+    progress = Progress(
+        settings.budget * len(settings.seeds), settings.method, values.quiet
+    )
+    summary = search_all(oracle, costs, settings, progress)
+    save(workdir, summary)
     print(search_report.report(summary))
     print(f"\n{workdir / 'search.json'}")
     return 0
 
 
+def search_all(
+    oracle: Oracle, costs: Costs, settings: Settings, progress: Progress
+) -> dict[str, Any]:
+    """One search with each seed, as search.json tells them.
+
+    Raises:
+      UserError: for a limit on a cost that nobody knows, and if nothing is within the
+        limits.
+    """
+    began = time.monotonic()
+    within = limits_of(costs, settings.limits)
+    method = search.get_method(
+        settings.method, oracle.space, [*within, *oracle.allowed]
+    )
+    states = []
+    for at, seed in enumerate(settings.seeds):
+        states.append(
+            run_search(
+                method,
+                oracle,
+                [costs[each] for each in settings.pareto],
+                seed=seed,
+                budget=settings.budget,
+                batch=settings.batch,
+                progress=progress,
+                done=at * settings.budget,
+            )
+        )
+    summary: dict[str, Any] = {
+        "space": oracle.space.name,
+        "objective": oracle.target,
+        "description": oracle.description,
+        **oracle.source,
+        **as_dict(settings),
+        "evaluated": sum(len(state) for state in states),
+        "score": results.spread([_highest(state) for state in states], "no score"),
+        **found(oracle.space, states, costs),
+    }
+    if isinstance(oracle, TableOracle):
+        optimum = oracle.optimum(within)
+        of_seeds = [oracle.incumbents(state) for state in states]
+        summary |= search_report.trajectories(of_seeds, optimum, settings.budget)
+    return summary | {
+        "versions": results.versions(),
+        "wall_seconds": round(time.monotonic() - began, 1),
+        "argv": sys.argv[1:],
+    }
+
+
+def as_dict(settings: Settings) -> dict[str, Any]:
+    """The settings as search.json has them."""
+    given = {k: limit for k, limit in settings.limits.items() if limit is not None}
+    return {
+        "method": settings.method,
+        "constraints": given,
+        "pareto": list(settings.pareto),
+        "seeds": list(settings.seeds),
+        "budget": settings.budget,
+        "batch": settings.batch,
+    }
+
+
+def save(workdir: Path, summary: dict[str, Any]) -> None:
+    """Writes search.json into a folder, made where it is not there."""
+    workdir.mkdir(parents=True, exist_ok=True)
+    runs.write_json(workdir / "search.json", summary)
+
+
 def run_search(
     method: Method,
-    oracle: RunOracle | TableOracle,
+    oracle: Oracle,
     prices: Sequence,
     *,
     seed: int,
@@ -229,8 +300,10 @@ def found(space, states: Sequence[State], costs: Costs) -> dict[str, Any]:
 
 def _checked(values: flags.FlagValues) -> Path:
     """The folder to write; UserError for flags that do not go together."""
-    if bool(values.run) == bool(values.table):
-        raise UserError("give either --run, a finished run, or --table to search")
+    if sum(map(bool, (values.run, values.table, values.surrogate))) != 1:
+        raise UserError(
+            "give one of --run, a finished run, --table, or --surrogate to search"
+        )
     if values.budget is None:
         raise UserError("--budget is missing; say how many architectures to evaluate")
     if not values.workdir:
@@ -247,9 +320,22 @@ def _checked(values: flags.FlagValues) -> Path:
     return workdir
 
 
-def _best(state: State) -> str:
+def _oracle(values: flags.FlagValues, folder: Path | None) -> Oracle:
+    if values.run:
+        return RunOracle(values.run)
+    if values.surrogate:
+        return SurrogateOracle(values.surrogate, folder)
+    return TableOracle(values.table, folder)
+
+
+def _highest(state: State) -> float | None:
     rows = search.ranking(state)
-    return f"{state.values[rows[0], 0]:.4f}" if len(rows) else "none yet"
+    return results.number(state.values[rows[0], 0]) if len(rows) else None
+
+
+def _best(state: State) -> str:
+    highest = _highest(state)
+    return "none yet" if highest is None else f"{highest:.4f}"
 
 
 if __name__ == "__main__":

@@ -1,15 +1,17 @@
-"""What answers when a search asks: a table's label, or the score of a trained predictor."""
+"""What answers when a search asks: a table's label, or the score of a predictor."""
 
 import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from experiments.command import UserError
 from tnasp_jax import benchmarks, runs
-from tnasp_jax.benchmarks import Table
+from tnasp_jax.benchmarks import Table, ofa_surrogates
+from tnasp_jax.graphs import pad_batch
 from tnasp_jax.search import AtMost, State, known
 from tnasp_jax.spaces.base import Architecture
 
@@ -53,6 +55,28 @@ class RunOracle:
         """[B] scores; NaN where the predictor says none."""
         texts = [self.space.format(architecture) for architecture in architectures]
         return np.asarray(self.run.predict(texts))
+
+
+class SurrogateOracle:
+    """Answers with the accuracy that a published surrogate predicts, a fraction."""
+
+    def __init__(self, name: str, data_dir: Path | None):
+        surrogate = ofa_surrogates.read(name, data_dir)
+        self.space, self.target = surrogate.space, "imagenet_top1_surrogate"
+        self.description = surrogate.describe
+        self.source: dict[str, Any] = {
+            "surrogate": name,
+            "data_sha256": surrogate.sha256,
+        }
+        self.allowed: list = []
+        self._score = functools.partial(jax.jit(surrogate.apply), surrogate.params)
+
+    def evaluate(self, architectures: Sequence[Architecture]) -> np.ndarray:
+        """[B] accuracies; NaN where the surrogate knows none."""
+        count = len(architectures)  # Padded, so that few sizes are compiled.
+        size = max(8, 1 << (count - 1).bit_length())
+        graphs = pad_batch(self.space.to_graphs(architectures), size)
+        return np.asarray(self._score(graphs))[:count]
 
 
 class TableOracle:
@@ -139,3 +163,7 @@ class TableOracle:
                 row = self.row(self.space.parse(str(state.texts[at])))
                 found.append(Incumbent(at + 1, label, float(self.test[row])))
         return found
+
+
+Oracle = RunOracle | SurrogateOracle | TableOracle
+"""What a search can ask."""

@@ -188,6 +188,43 @@ def calibration(
     return figure
 
 
+def fronts(
+    panels: Mapping[str, Mapping[str, np.ndarray]], *, title: str, ylabel: str
+) -> "Figure":
+    """Score against cost, a panel for each cost; the first set of points is a line.
+
+    Args:
+      panels: by the name and unit of the cost, points [P, 2] of cost and score by name.
+      title: of the figure.
+      ylabel: of the score, with its unit.
+
+    Returns:
+      A figure; `figure.savefig(path)` writes it.
+    """
+    from matplotlib.figure import Figure
+
+    width = max(4.8, 3.7 * len(panels))
+    figure = Figure(figsize=(width, 3.8), layout="constrained", dpi=150)
+    names = list(dict.fromkeys(name for found in panels.values() for name in found))
+    handles = {}
+    axes_of = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axes, (xlabel, found) in zip(axes_of, panels.items(), strict=True):
+        for name, points in found.items():
+            look = _look(names.index(name))
+            ordered = points[np.argsort(points[:, 0], kind="stable")]
+            if name == names[0]:  # A step: what is affordable at each cost.
+                look |= {"drawstyle": "steps-post", "marker": "", "linewidth": 1.2}
+            else:
+                look |= {"linestyle": "none", "markersize": 5}
+            (handles[name],) = axes.plot(ordered[:, 0], ordered[:, 1], **look)
+        axes.grid(color="0.9", linewidth=0.6)
+        _describe(axes, "", xlabel)
+    axes_of[0].set_ylabel(ylabel, fontsize=8)
+    figure.suptitle(title, fontsize=8)
+    _legend(figure, handles, min(len(names), 2 * len(panels)))
+    return figure
+
+
 def scatter(
     predicted: np.ndarray,
     measured: np.ndarray,

@@ -14,6 +14,7 @@ Letters: B architectures, L places, N node slots.
 import abc
 import dataclasses
 import functools
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -243,14 +244,23 @@ class ChainSpace(abc.ABC):
         return flops[:, None], parameters[:, None]
 
     def canonical_hash(self, architecture: Architecture) -> str:
-        """Hash of the graph without the places that pass their input on."""
+        """Hash of the graph without the places that pass their input on.
+
+        Every node of a chain feeds the next one, so that its order is the only one, and
+        two graphs are isomorphic where operations and edges in that order are equal.
+        """
         checked = chain_text.check(self.name, self.fields, architecture)
         layout = self.layout([checked])
         left_out = [not block.expansion for block in self.blocks]
         stands = layout.blocks != NOTHING
         stands &= ~np.array([*left_out, True])[layout.blocks]
         blocks = np.where(stands, layout.blocks, NOTHING)
-        return graphs_lib.row_hash(self._graphs(layout._replace(blocks=blocks)), 0)
+        graphs = self._graphs(layout._replace(blocks=blocks))
+        live = np.asarray(graphs.mask[0])
+        ops = np.asarray(graphs.ops[0, live], np.int32)
+        edges = np.packbits(np.asarray(graphs.adjacency[0])[np.ix_(live, live)])
+        digest = hashlib.md5(ops.tobytes() + edges.tobytes(), usedforsecurity=False)
+        return digest.hexdigest()
 
     def _others(self, architecture, number: int, entry: int) -> list:
         """The choices that chance may give an entry in place of what it has."""

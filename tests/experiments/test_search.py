@@ -173,7 +173,7 @@ def test_a_search_by_a_run(run, workdir, trained, capsys):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--budget=5"], "give either --run, a finished run, or --table"),
+        (["--budget=5"], "give one of --run, a finished run, --table, or --surrogate"),
         (["--table=digits", "--run=x", "--budget=5"], "give either --run"),
         (["--table=digits"], "--budget is missing"),
         (["--table=nb301", "--budget=5"], "--table=nb301: "),
@@ -328,3 +328,16 @@ def test_mistakes_of_a_comparison(commands, tmp_path, capsys, flags, message):
     assert commands.call(compare_search.main, compare_search.define, arguments) == 2
     said(capsys, message)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_surrogate_answers_and_is_called_one(run, workdir, data_dir, capsys):
+    flags = ("--surrogate=ofa_proxyless_surrogate", f"--data_dir={data_dir}")
+    assert run(*flags, "--budget=20", "--max_flops=4e8", "--seeds=0,1") == 0
+    found = read(workdir)
+    assert found["objective"] == "imagenet_top1_surrogate"
+    assert found["description"].startswith("surrogate, not measured")
+    assert "surrogate, not measured" in capsys.readouterr().out
+    assert found["constraints"] == {"flops": 4e8}
+    scores = [entry["score"] for entry in found["best"]]
+    assert scores[0] == max(found["score"]["per_seed"]) and 0.6 < scores[-1] < 0.8
+    assert all(entry["flops"] <= 4e8 for entry in found["best"])

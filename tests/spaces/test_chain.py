@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from tnasp_jax.graphs import Graphs
+from tnasp_jax.graphs import Graphs, graph_hash
 from tnasp_jax.invariants import invariants
 from tnasp_jax.spaces import (
     MNASNET,
@@ -319,3 +319,25 @@ def test_a_space_of_another_size():
     assert graphs.mask.all() and graphs.ops.shape == (3, 25)
     nodes = chain_network.nodes(space.vocabulary, graphs)
     assert nodes.resolution.tolist() == [190] * 3
+
+
+def test_the_hash_tells_what_the_hash_of_graphs_tells():
+    """Chains of few kinds of layers, so that many are isomorphic."""
+    choices = ["3x3_MBConv3", "Identity"]
+    rng = np.random.default_rng(0)
+    pairs = set()
+    for _ in range(200):
+        layers = ["3x3_MBConv3", *rng.choice(choices, 3), *LAYERS[4:]]
+        if rng.integers(2):
+            layers[4:8] = ["3x3_MBConv3", *rng.choice(choices, 3)]
+        one = PROXYLESSNAS.from_dict({"layers": layers})
+        graphs = PROXYLESSNAS.to_graphs([one])
+        ops, edges = np.asarray(graphs.ops[0]), np.array(graphs.adjacency[0])
+        identity = ops == PROXYLESSNAS.ops.index("identity")
+        for node in np.flatnonzero(identity):
+            edges |= np.outer(edges[:, node], edges[node])
+        kept = np.flatnonzero(graphs.mask[0] & ~identity)
+        plain = graph_hash(edges[np.ix_(kept, kept)], ops[kept].tolist())
+        pairs.add((PROXYLESSNAS.canonical_hash(one), plain))
+    mine, theirs = map(set, zip(*pairs, strict=True))
+    assert len(pairs) == len(mine) == len(theirs) > 10

@@ -174,7 +174,7 @@ def test_a_search_by_a_run(run, workdir, trained, capsys):
     ("flags", "message"),
     [
         (["--budget=5"], "give one of --run, a finished run, --table, or --surrogate"),
-        (["--table=digits", "--run=x", "--budget=5"], "give either --run"),
+        (["--table=digits", "--run=x", "--budget=5"], "give one of --run"),
         (["--table=digits"], "--budget is missing"),
         (["--table=nb301", "--budget=5"], "--table=nb301: "),
         (["--table=digits", "--budget=0"], "--budget=0: "),

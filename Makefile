@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: quickstart test check format clean
+.PHONY: quickstart test check format docs clean
 
 quickstart: $(VENV)/.plots        ## train, evolve, print one table, save one plot
 	$(BIN)/python -m experiments.quickstart --workdir=runs/quickstart --overwrite
@@ -19,6 +19,9 @@ check: $(VENV)/.dev               ## lint, format, types
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(VENV)/.dev                ## the site, in build/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 $(VENV)/.plots: requirements.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -15,7 +15,7 @@ class Cell:
     """The settings that decide a result; two equal cells give equal results.
 
     Attributes:
-      table: "nb101", "nb201" or "nb201digits".
+      table: "nb101", "nb201", "nb201digits" or one of `ranked.TABLES`.
       predictor: name in the registry of predictors.
       self_evolution: "off", "minimax", "projection" or "control".
       n_train, n_val: cells to learn from, and cells whose labels stay hidden.

@@ -204,9 +204,11 @@ _SHARED_SWITCHES = [
 
 
 def define_shared(
-    values: flags.FlagValues, only: Collection[str] | None = None
+    values: flags.FlagValues,
+    only: Collection[str] | None = None,
+    but: Collection[str] = (),
 ) -> None:
-    """The flags of every table's command, or those of the names in `only`.
+    """The flags of every table's command, or those of the names in `only`; not `but`.
 
     `values.set_default(name, text)` alters one.
 
@@ -215,7 +217,7 @@ def define_shared(
     data_dir, workdir and from_run are None where the user says nothing.
     """
     for name, kind, default, text in _SHARED:
-        if only is not None and name not in only:
+        if name in but or (only is not None and name not in only):
             continue
         lists = kind in (_SEEDS, NAMES)
         serializer = flags.ListSerializer(",") if lists else flags.ArgumentSerializer()

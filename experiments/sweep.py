@@ -2,10 +2,11 @@
 
 python -m experiments.sweep nb201_tnasp_78 nb201_tnasp_se_78 nb101_tnasp_424_test100
 
-A name is TABLE_PREDICTOR[_se|_seproj|_control]_N[_testM] with TABLE nb101, nb201 or
-nb201digits; its recipe is experiments/flagfiles/SPACE_PREDICTOR.flags. The run goes
-into --runs/NAME, its results.json to --results/NAME.json. A cell with self-evolution
-starts from the trained draws of the same cell without, where --runs holds them.
+A name is TABLE_PREDICTOR[_se|_seproj|_control]_N[_testM] with TABLE nb101, nb201,
+nb201digits or a table of experiments.rank; its recipe is
+experiments/flagfiles/SPACE_PREDICTOR.flags. The run goes into --runs/NAME, its
+results.json to --results/NAME.json. A cell with self-evolution starts from the trained
+draws of the same cell without, where --runs holds them.
 """
 
 import re
@@ -21,6 +22,7 @@ from experiments import (
     command,
     devices,
     pipeline,
+    ranked,
     results,
     strict_flags,
     table_command,
@@ -33,13 +35,17 @@ from tnasp_jax.benchmarks import Table
 
 FLAGFILES = Path(__file__).parent / "flagfiles"
 _NAME = re.compile(
-    r"(?P<table>nb101|nb201digits|nb201)_(?P<predictor>[a-z0-9_]+?)"
+    rf"(?P<table>nb101|nb201digits|nb201|{'|'.join(ranked.TABLES)})"
+    r"_(?P<predictor>[a-z0-9_]+?)"
     r"(?P<evolution>_se|_seproj|_control)?_(?P<n>\d+)(?:_test(?P<test>\d+))?"
 )
 
 
 class Named(NamedTuple):
-    """A cell by name: the command's module and arguments that make it."""
+    """A cell by name: the command's module and arguments that make it.
+
+    The module, `official`, is "nb101", "nb201" or "rank".
+    """
 
     name: str
     official: str
@@ -104,10 +110,10 @@ def read_name(name: str) -> Named:
             f"{name}: expected TABLE_PREDICTOR[_se|_seproj|_control]_N[_testM], "
             "such as nb201_tnasp_se_78"
         )
-    official = "nb101" if match["table"] == "nb101" else "nb201"
-    flagfile = FLAGFILES / f"{official}_{match['predictor']}.flags"
+    official, space = _command_and_space(match["table"])
+    flagfile = FLAGFILES / f"{space}_{match['predictor']}.flags"
     if not flagfile.is_file():
-        known = sorted(p.stem for p in FLAGFILES.glob(f"{official}_*.flags"))
+        known = sorted(p.stem for p in FLAGFILES.glob(f"{space}_*.flags"))
         raise UserError(f"{name}: no flag file {flagfile.name}; there are {known}")
     mode = next(m for m, s in SUFFIXES.items() if s == (match["evolution"] or ""))
     arguments = [
@@ -119,7 +125,16 @@ def read_name(name: str) -> Named:
         arguments.append(f"--n_test={match['test']}")
     if match["table"] == "nb201digits":
         arguments.append("--table=digits")
+    if official == "rank":
+        arguments.append(f"--table={match['table']}")
     return Named(name, official, arguments)
+
+
+def _command_and_space(table: str) -> tuple[str, str]:
+    """The module that runs a table, and what its flag files begin with."""
+    if table in ranked.TABLES:
+        return "rank", "mnasnet" if table == "accel" else "darts"
+    return ("nb101", "nb101") if table == "nb101" else ("nb201", "nb201")
 
 
 def cost(cell: Cell, table: Table) -> int:
@@ -132,7 +147,9 @@ def cost(cell: Cell, table: Table) -> int:
 def _prepare(
     named: Named, values: flags.FlagValues, tables: dict[str, Table]
 ) -> tuple[Cell, Table, str]:
-    flag_values = strict_flags.create(command.define_shared)
+    flag_values = strict_flags.create(
+        ranked.define if named.official == "rank" else command.define_shared
+    )
     absolute = named.arguments[0].replace("experiments/flagfiles", FLAGFILES.as_posix())
     arguments = [absolute, *named.arguments[1:]]
     if values.data_dir:

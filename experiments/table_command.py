@@ -5,7 +5,7 @@ from pathlib import Path
 
 from absl import flags
 
-from experiments import command, devices, pipeline, results
+from experiments import command, devices, pipeline, ranked, results
 from experiments.cell import Cell
 from experiments.command import UserError
 from tnasp_jax import benchmarks
@@ -19,7 +19,8 @@ def main(values: flags.FlagValues, official: str) -> int:
 
     Args:
       values: parsed flags.
-      official: name of the benchmark's official table, "nb101" or "nb201".
+      official: the command: "nb101" or "nb201", as their official tables are called, or
+        "rank".
     """
     if not values.workdir:
         raise UserError("--workdir is missing; name the folder for the run")
@@ -46,6 +47,8 @@ def main(values: flags.FlagValues, official: str) -> int:
 
 def load_table(values: flags.FlagValues, official: str) -> Table:
     """The table that the flags name."""
+    if official == "rank":
+        return ranked.load(values)
     if values.table == "official":
         return benchmarks.load(official, command.data_dir(values))
     if official != "nb201":

@@ -1,0 +1,18 @@
+"""Other spaces: a predictor on a table of DARTS or MnasNet networks.
+
+python -m experiments.rank --table=darts545 --n_train=54 \
+    --flagfile=experiments/flagfiles/darts_gp.flags --workdir=runs/darts545_gp_54
+
+Tables: darts545 and darts214 (measured), nb301xgb and nb301yahpo (surrogates), with
+darts_PREDICTOR.flags; accel (measured), with mnasnet_PREDICTOR.flags.
+"""
+
+from experiments import command, ranked, table_command
+
+
+def main(values) -> int:
+    return table_command.main(values, official="rank")
+
+
+if __name__ == "__main__":
+    command.run(main, ranked.define)

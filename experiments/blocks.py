@@ -15,11 +15,19 @@ from pathlib import Path
 
 from absl import flags
 
-from experiments import command, tables, targets
+from experiments import command, ranked, tables, targets
 from experiments.command import UserError
 from tnasp_jax import benchmarks
 
-FILES = (Path("README.md"), Path("docs/which_accuracy.md"))
+FILES = tuple(
+    Path(name)
+    for name in (
+        "README.md",
+        "docs/which_accuracy.md",
+        "docs/darts.md",
+        "docs/chains.md",
+    )
+)
 QUICKSTART = "python -m experiments.quickstart --workdir=runs/quickstart --overwrite"
 
 
@@ -49,6 +57,8 @@ def all_blocks(data_dir: Path | None) -> dict[str, Callable[[], str]]:
     """Of each block by name, the function that makes it."""
     makers: dict[str, Callable[[], str]] = {
         "tables": lambda: tables.document(Path("results"), "markdown", short=True),
+        "ranking_darts": lambda: tables.of_spaces(Path("results"), ranked.DARTS),
+        "ranking_mnasnet": lambda: tables.of_spaces(Path("results"), ranked.MNASNET),
         "quickstart": _quickstart,
     }
     for name in benchmarks.NAMES:

@@ -59,9 +59,7 @@ MNASNET = (
 TABLES = {table.table: table for table in (*DARTS, *MNASNET)}
 """By name, as `--table` and the names of cells have it."""
 
-VALIDATION = {"darts545": 50, "darts214": 20}
-"""Validation cells where 200 would leave too few to rank: half of a table is learnt from,
-and these are not ranked either."""
+_VALIDATION = {"darts545": 50, "darts214": 20}
 
 
 def define(values: flags.FlagValues) -> None:
@@ -74,14 +72,18 @@ def define(values: flags.FlagValues) -> None:
     values["n_val"].help += "; default: as many as the table can spare, 200 at most"
 
 
+def num_validation(table: str) -> int:
+    """Validation cells unless the user says otherwise: 200, as in Tables 1 and 2, or
+    fewer where that would leave too few to rank beside the half that is learnt from."""
+    return _VALIDATION.get(table, 200)
+
+
 def load(values: flags.FlagValues) -> Table:
-    """The table that `--table` names; sets `--n_val` where the user says nothing."""
+    """The table that `--table` names."""
     name = values.table
     if name not in TABLES:
         near = difflib.get_close_matches(name or "", TABLES, 1)
         hint = f"did you mean --table={near[0]}? " if near else ""
         start = f"no table {name!r}" if name else "--table is missing"
         raise UserError(f"{start}; {hint}there are {', '.join(TABLES)}")
-    if values.n_val is None:
-        values.n_val = VALIDATION.get(name, 200)
     return benchmarks.load(name, command.data_dir(values))

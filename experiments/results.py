@@ -168,9 +168,12 @@ def report(summary: dict[str, Any]) -> str:
             f"  ranked against   {summary['targets'][target]}",
             f"    Kendall tau    {mean_std(values)}, {summary['n_test']} cells, "
             f"{len(summary['seeds'])} draws",
-            f"    label agreement {_show(summary['ceiling_by_target'][target])} "
-            "(tau of the training label itself)",
         ]
+        if target != summary["train_target"]:
+            agreement = _show(summary["ceiling_by_target"][target])
+            lines.append(
+                f"    label agreement {agreement} (tau of the training label itself)"
+            )
     lines.append(
         f"  held-out tau     {mean_std(heldout)}, without cells isomorphic to a "
         "training cell"

@@ -60,7 +60,12 @@ def load_table(values: flags.FlagValues, official: str) -> Table:
 
 
 def cell_of(values: flags.FlagValues, table: Table) -> Cell:
-    """The cell that the flags describe; ValueError names a flag that does not fit."""
+    """The cell that the flags describe; ValueError names a flag that does not fit.
+
+    Sets `--n_val`, where it follows from the table, for the run's flags.txt.
+    """
+    if values.n_val is None:
+        values.n_val = ranked.num_validation(table.name)
     train_target = values.train_target or table.train_target
     eval_targets = tuple(values.eval_target or table.eval_targets)
     for target in (train_target, *eval_targets):

@@ -1,4 +1,4 @@
-"""How Tables 1 and 2 look: as text, as Markdown, as csv."""
+"""How the tables look: as text, as Markdown, as csv."""
 
 import csv
 import io

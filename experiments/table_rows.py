@@ -1,9 +1,9 @@
-"""What stands in Tables 1 and 2: the published rows, and ours under them."""
+"""What stands in Tables 1 and 2 and those of other spaces: papers' rows and ours."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from experiments import published
+from experiments import published, ranked
 from experiments.cell import SUFFIXES
 from experiments.published import Column, Published
 from tnasp_jax import PREDICTORS
@@ -79,7 +79,7 @@ class Block(NamedTuple):
 def all_blocks(found: Results) -> list[Block]:
     """Of each table: the main label, further test labels, held-out."""
     blocks = []
-    for table in published.TABLES:
+    for table in (*published.TABLES, *ranked.TABLES.values()):
         mine = {n: s for n, s in found.items() if s["table"] == table.table}
         if not table.rows and not mine:
             continue
@@ -94,6 +94,12 @@ def all_blocks(found: Results) -> list[Block]:
             note = "the main test label; cells isomorphic to a training cell left out"
             blocks.append(Block("The same, held out", [note], columns, held_out))
     return blocks
+
+
+def main_blocks(found: Results, tables: Sequence[Published]) -> list[Block]:
+    """Of each of these tables that has results the main block alone."""
+    titles = [table.title for table in tables]
+    return [block for block in all_blocks(found) if block.title in titles]
 
 
 def short_block(found: Results) -> Block:
@@ -263,6 +269,9 @@ def _value(
 
 def _notes(found: Results, target: str | None) -> list[str]:
     """Which accuracies these are, as the results themselves say."""
+    summaries = list(found.values())
+    if summaries and summaries[0]["table"] in ranked.TABLES:
+        return _notes_of_one_label(summaries)
     notes = ["trained on validation accuracy, ranked by test accuracy"]
     for summary in found.values():
         target = target or summary["eval_target"]
@@ -283,8 +292,27 @@ def _notes(found: Results, target: str | None) -> list[str]:
     return [*notes, _draws_note()]
 
 
+def _notes_of_one_label(summaries: Sequence[dict[str, Any]]) -> list[str]:
+    """Those of a table whose networks are learnt from and ranked by one label."""
+    first = summaries[0]
+    target = first["train_target"]
+    hidden = sorted({s["n_val"] for s in summaries})
+    sizes = sorted({s["n_test"] for s in summaries})
+    ranked_ones = f"{sizes[0]:,}" + f" to {sizes[-1]:,}" * (len(sizes) > 1)
+    return [
+        f"{target}: {first['targets'][target]}",
+        f"columns: number of training networks; ranked: {ranked_ones} others, without "
+        f"the {' or '.join(map(str, hidden))} validation networks",
+        _ours_note(),
+    ]
+
+
 def _draws_note() -> str:
+    return f"{_ours_note()}; the published numbers are single"
+
+
+def _ours_note() -> str:
     return (
         f"ours: mean (sd) over {USUAL_DRAWS} draws of training cells and seeds, or as "
-        "many as it says; the published numbers are single"
+        "many as it says"
     )

@@ -1,19 +1,29 @@
-"""Tables 1 and 2: every published method, and ours under it, from results/.
+"""Tables 1 and 2 with every published method, and other spaces, from results/.
 
 python -m experiments.tables [--format=text|markdown|csv] [--results=results] [--short]
 
 A row of ours is the mean (sd) over ten draws, or as many as it says; under each table
 stand what our rows cost, and why they differ from the published ones where they do.
-`--short` prints the one table of the README: the methods that this library has. Missing
+Other spaces (experiments.rank) have no published rows; what a surrogate computed is
+called so. `--short` prints the one table of the README: the methods that this library has. Missing
 cells are `-`.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from absl import flags
 
-from experiments import command, published, results, table_format, table_rows
+from experiments import (
+    command,
+    published,
+    ranked,
+    results,
+    table_format,
+    table_rows,
+)
 from experiments.command import UserError
+from experiments.published import Published
 from experiments.table_rows import Results
 
 FORMATS = ("text", "markdown", "csv")
@@ -40,6 +50,12 @@ def document(folder: Path, form: str, *, short: bool = False) -> str:
     return show(blocks, details=not short)
 
 
+def of_spaces(folder: Path, which: Sequence[Published]) -> str:
+    """Some of the tables of other spaces as markdown, for a block of the docs."""
+    blocks = table_rows.main_blocks(read_results(folder), which)
+    return table_format.markdown(blocks, details=False)
+
+
 def read_results(folder: Path) -> Results:
     """results/NAME.json by name.
 
@@ -49,7 +65,8 @@ def read_results(folder: Path) -> Results:
     """
     if not folder.is_dir():
         raise UserError(f"--results={folder}: no such folder")
-    targets = {table.table: table.train_target for table in published.TABLES}
+    every = (*published.TABLES, *ranked.TABLES.values())
+    targets = {table.table: table.train_target for table in every}
     found = {}
     for path in sorted(folder.glob("*.json")):
         summary = results.read_json(path)

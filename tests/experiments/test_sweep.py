@@ -73,6 +73,11 @@ def ran(monkeypatch):
         ("nb201_tnasp_nopos_control_78", "nb201", "nb201_tnasp_nopos 78 control"),
         ("nb201_tnasp_edges_se_5_test9", "nb201", "nb201_tnasp_edges 5 minimax 9"),
         ("nb201digits_tnasp_se_78", "nb201", "nb201_tnasp 78 minimax digits"),
+        ("darts545_best_54", "rank", "darts_best 54 off darts545"),
+        ("darts214_gp_21", "rank", "darts_gp 21 off darts214"),
+        ("nb301xgb_trees_121", "rank", "darts_trees 121 off nb301xgb"),
+        ("nb301yahpo_tnasp_control_50", "rank", "darts_tnasp 50 control nb301yahpo"),
+        ("accel_tnasp_se_410_test9", "rank", "mnasnet_tnasp 410 minimax 9 accel"),
     ],
 )
 def test_a_name_is_a_command(name, official, arguments):
@@ -84,7 +89,7 @@ def test_a_name_is_a_command(name, official, arguments):
         f"--self_evolution={mode}",
     ]
     for word in rest:
-        expected.append("--table=digits" if word == "digits" else f"--n_test={word}")
+        expected.append(f"--n_test={word}" if word.isdigit() else f"--table={word}")
     assert (named.name, named.official, named.arguments) == (name, official, expected)
 
 
@@ -97,6 +102,8 @@ def test_a_name_is_a_command(name, official, arguments):
         ("nb201_tnasp_se78", "expected TABLE_PREDICTOR"),
         ("nb201_nothing_78", "no flag file nb201_nothing.flags; there are .*tnasp"),
         ("nb101_tnasp_edges_78", "no flag file nb101_tnasp_edges.flags"),
+        ("darts54_gp_54", "expected TABLE_PREDICTOR"),
+        ("accel_tnasp_edges_50", "no flag file mnasnet_tnasp_edges.flags; there are"),
     ],
 )
 def test_a_bad_name_is_a_mistake(name, message):

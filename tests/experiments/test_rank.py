@@ -10,7 +10,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments import blocks, command, rank, ranked, sweep, tables
+from experiments import (
+    blocks,
+    command,
+    draws,
+    rank,
+    ranked,
+    strict_flags,
+    sweep,
+    table_command,
+    tables,
+)
 from tnasp_jax import benchmarks, runs
 
 ROOT = Path(__file__).parents[2]
@@ -54,8 +64,6 @@ def test_the_command_as_users_run_it(data_dir, tmp_path):
 
     with np.load(workdir / "predictions.npz") as arrays:
         assert arrays["scores"].shape == (2, 441)
-        for names in zip(arrays["index"], arrays["train_index"], strict=True):
-            assert not set(names[0]) & set(names[1])
     text = benchmarks.load("darts545", data_dir).texts(0)
     assert 0 < runs.load(workdir).predict([text])[0] < 1
 
@@ -69,11 +77,16 @@ def test_the_command_as_users_run_it(data_dir, tmp_path):
         (("--table=accel", "--n_train=410"), 200, 512),
     ],
 )
-def test_validation_follows_from_the_table(run, tmp_path, flags, n_val, n_test):
-    words = ("--predictor=tiny", "--epochs=1", "--batch_size=200", "--seeds=3")
-    assert run(*words, *flags, f"--workdir={tmp_path / 'run'}", "--quiet") == 0
-    values = written(tmp_path / "run")
-    assert (values["n_val"], values["n_test"]) == (n_val, n_test)
+def test_validation_follows_from_the_table(data_dir, flags, n_val, n_test):
+    values = strict_flags.create(ranked.define)
+    command.parse(values, [*flags, "--seeds=3", f"--data_dir={data_dir}"])
+    table = table_command.load_table(values, "rank")
+    cell = table_command.cell_of(values, table)
+    assert cell.n_val == n_val
+    assert f"--n_val={n_val}\n" in command.resolved(values)
+    (split,) = draws.draw_data(cell, table).splits
+    assert (len(split.val_index), len(split.test_index)) == (n_val, n_test)
+    assert not set(split.test_index) & {*split.train_index, *split.val_index}
 
 
 def test_self_evolution_runs(run, tmp_path):
@@ -143,7 +156,7 @@ def test_every_flag_file_of_these_spaces_is_a_cell():
     for path in files:
         lines = path.read_text().splitlines()
         assert f"--flagfile=experiments/flagfiles/{path.name} " in lines[0]
-        values = sweep.strict_flags.create(ranked.define)
+        values = strict_flags.create(ranked.define)
         command.parse(values, [f"--flagfile={path}"])
         assert path.stem.endswith(f"_{values.predictor}")
         assert values.n_val is None and len(values.seeds) == 10

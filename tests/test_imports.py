@@ -32,8 +32,9 @@ ROOMS = {
     "checkpoints": set(),
     "plotting": set(),
     "runs": TRAINING | {"evaluation"},
+    "supernets": SPACES,
 }
-LEAVES = {"benchmarks", "checkpoints", "plotting", "runs"}
+LEAVES = {"benchmarks", "checkpoints", "plotting", "runs", "supernets"}
 
 
 def imported(path: Path) -> set[str]:

@@ -1,0 +1,28 @@
+"""Weight-sharing networks that rank architectures: SPOS and FairNAS."""
+
+from tnasp_jax.supernets.base import Supernet
+from tnasp_jax.supernets.nasbench201 import nasbench201
+from tnasp_jax.supernets.ranking import accuracies
+from tnasp_jax.supernets.sampling import SAMPLERS, Sampler, fairnas, spos
+from tnasp_jax.supernets.training import (
+    State,
+    TrainConfig,
+    start,
+    sum_over_paths,
+    train_steps,
+)
+
+__all__ = [
+    "SAMPLERS",
+    "Sampler",
+    "State",
+    "Supernet",
+    "TrainConfig",
+    "accuracies",
+    "fairnas",
+    "nasbench201",
+    "spos",
+    "start",
+    "sum_over_paths",
+    "train_steps",
+]

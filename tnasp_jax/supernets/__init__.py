@@ -1,6 +1,6 @@
 """Weight-sharing networks that rank architectures: SPOS and FairNAS."""
 
-from tnasp_jax.supernets.base import Supernet
+from tnasp_jax.supernets.base import Params, Supernet
 from tnasp_jax.supernets.nasbench201 import nasbench201
 from tnasp_jax.supernets.ranking import accuracies
 from tnasp_jax.supernets.sampling import SAMPLERS, Sampler, fairnas, spos
@@ -14,6 +14,7 @@ from tnasp_jax.supernets.training import (
 
 __all__ = [
     "SAMPLERS",
+    "Params",
     "Sampler",
     "State",
     "Supernet",

@@ -79,6 +79,7 @@ def train_steps(
             f"supernet: expected a batch_size in 1 .. {labels.shape[0]}, the training "
             f"images, got {config.batch_size}"
         )
+    images, labels = jnp.asarray(images), jnp.asarray(labels)
     path_key, order_key = (jax.random.fold_in(key, stream) for stream in (1, 2))
 
     def update(state: State, _):

@@ -45,7 +45,12 @@ def fit_draws(
     return jax.tree.map(lambda *leaves: np.stack(leaves), *fitted)
 
 
-def over_draws(function: Callable, mesh: jax.sharding.Mesh | None = None) -> Callable:
+def over_draws(
+    function: Callable,
+    mesh: jax.sharding.Mesh | None = None,
+    *,
+    in_turn: bool = False,
+) -> Callable:
     """Maps a function of one draw over a leading axis S of all its arguments.
 
     With a mesh, whose only axis is the draws', each device takes S / devices of them.
@@ -55,6 +60,8 @@ def over_draws(function: Callable, mesh: jax.sharding.Mesh | None = None) -> Cal
     Args:
       function: a jittable function of one draw; pytrees in, a pytree out.
       mesh: a one-dimensional mesh that the caller made, or None for one device.
+      in_turn: whether an accelerator goes through its draws like a CPU, for functions
+        that branch: side by side, all branches would run.
 
     Returns:
       A compiled function of pytrees with leading axis S. If S does not divide by the
@@ -62,7 +69,7 @@ def over_draws(function: Callable, mesh: jax.sharding.Mesh | None = None) -> Cal
     """
 
     def on_device(*arguments):
-        if jax.default_backend() == "cpu":
+        if in_turn or jax.default_backend() == "cpu":
             return jax.lax.map(lambda draw: function(*draw), arguments)
         return jax.vmap(function)(*arguments)
 

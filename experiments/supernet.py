@@ -1,0 +1,135 @@
+"""Ranks architectures by a weight-sharing supernet instead of a trained predictor.
+
+python -m experiments.supernet --sampling=fairnas --steps=1000 --workdir=DIR
+
+Trains the supernet of NAS-Bench-201 on the digits of scikit-learn, once for each seed,
+with the training images of the embedded table. Scores architectures by the accuracy of
+their paths on the validation images and compares the ranking with the table's test
+accuracies, of networks trained alone. DIR gets results.json and predictions.npz.
+"""
+
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from experiments import command, devices, results, supernet_run
+from experiments.command import UserError
+from tnasp_jax import benchmarks, supernets
+
+SHARED = ("table", "seeds", "workdir", "resume", "overwrite", "quiet", "debug")
+
+
+def define(values: flags.FlagValues) -> None:
+    command.define_shared(values, SHARED)
+    values.set_default("table", "digits")
+    values.set_default("seeds", "0,1,2")
+    flags.DEFINE_enum(
+        "sampling",
+        "fairnas",
+        list(supernets.SAMPLERS),
+        "paths of a step: spos, one at random; fairnas, each operation once",
+        flag_values=values,
+    )
+    for name, default, text in (
+        ("steps", 1000, "updates of the supernet's weights"),
+        ("batch_size", 64, "images in a step"),
+    ):
+        flags.DEFINE_integer(name, default, text, lower_bound=1, flag_values=values)
+    flags.DEFINE_float(
+        "learning_rate", 0.1, "of SGD, cosine to 0", lower_bound=0, flag_values=values
+    )
+    flags.DEFINE_string(
+        "n_archs", "1000", "architectures to score, or all", flag_values=values
+    )
+
+
+def main(values: flags.FlagValues) -> int:
+    _check(values)
+    devices.use_all_cores()
+    table = benchmarks.load("nb201digits")
+    recipe = supernet_run.Recipe(
+        table=table.name,
+        sampling=values.sampling,
+        seeds=tuple(values.seeds),
+        n_archs=_n_archs(values.n_archs, len(table)),
+        train=supernets.TrainConfig(
+            steps=values.steps,
+            batch_size=values.batch_size,
+            learning_rate=values.learning_rate,
+        ),
+    )
+    summary = supernet_run.run(
+        recipe,
+        table,
+        Path(values.workdir),
+        flags_text=command.resolved(values),
+        argv=sys.argv,
+        resume=values.resume,
+        overwrite=values.overwrite,
+        quiet=values.quiet,
+    )
+    print(report(summary))
+    return 0
+
+
+def _check(values: flags.FlagValues) -> None:
+    if not values.workdir:
+        raise UserError("--workdir is missing; name the folder for the run")
+    if values.resume and values.overwrite:
+        raise UserError("--resume keeps the run that --overwrite removes; give one")
+    if values.table != "digits":
+        raise UserError(
+            f"--table={values.table}: a supernet is trained on the images of its table, "
+            "which are here for digits alone; use --table=digits"
+        )
+    if importlib.util.find_spec("sklearn") is None:
+        raise UserError(
+            "the images of digits come with scikit-learn, which is missing; "
+            "pip install 'tnasp_jax[data]'"
+        )
+    from experiments import digits_cells
+
+    num_train = digits_cells.NUM_TRAIN
+    if values.batch_size > num_train:
+        raise UserError(
+            f"--batch_size={values.batch_size}: there are {num_train} training images"
+        )
+
+
+def _n_archs(text: str, size: int) -> int:
+    """The number of architectures that --n_archs asks for."""
+    if text == "all":
+        return size
+    if not text.isdecimal() or not 2 <= int(text) <= size:
+        raise UserError(f"--n_archs={text}: expected all, or a number in 2 .. {size}")
+    return int(text)
+
+
+def report(summary: dict[str, Any]) -> str:
+    """The result as people read it."""
+    tau, recipe = summary["kendall_tau"], summary["recipe"]
+    seeds = ",".join(map(str, summary["seeds"]))
+    rows = [
+        (
+            "sampling",
+            f"{summary['sampling']}, {summary['paths_per_step']} paths a step",
+        ),
+        ("trained", f"{summary['steps']} steps of {recipe['batch_size']} images"),
+        ("scored", f"{summary['n_archs']} architectures by validation accuracy"),
+        ("compared with", f"{summary['eval_target']} of networks trained alone"),
+        ("Kendall tau", f"{results.mean_std(tau)} over seeds {seeds}"),
+        (
+            "cost",
+            f"{summary['train_seconds']:.0f} s training, "
+            f"{summary['score_seconds']:.0f} s scoring, on {summary['device']}",
+        ),
+    ]
+    title = f"supernet of {summary['space']} on {summary['table']}"
+    return "\n".join([title, *(f"  {name:<15}{text}" for name, text in rows)])
+
+
+if __name__ == "__main__":
+    command.run(main, define)

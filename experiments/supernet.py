@@ -66,7 +66,7 @@ def main(values: flags.FlagValues) -> int:
         table,
         Path(values.workdir),
         flags_text=command.resolved(values),
-        argv=sys.argv,
+        argv=["python", "-m", "experiments.supernet", *sys.argv[1:]],
         resume=values.resume,
         overwrite=values.overwrite,
         quiet=values.quiet,

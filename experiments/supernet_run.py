@@ -196,10 +196,8 @@ def summarise(
     target = table.eval_targets[0]
     truth = table.label(target)[index]
     taus = [results.number(metrics.kendall_tau_host(each, truth)) for each in scores]
-    num_paths = jax.eval_shape(
-        functools.partial(supernets.SAMPLERS[recipe.sampling], num_edges=6, num_ops=5),
-        jax.random.key(0),
-    ).shape[0]
+    net, sample = digits_cells.SUPERNET, supernets.SAMPLERS[recipe.sampling]
+    paths = sample(jax.random.key(0), net.num_edges, net.num_ops)
     versions = results.versions()
     versions["scikit-learn"] = importlib.metadata.version("scikit-learn")
     return {
@@ -208,7 +206,7 @@ def summarise(
         "space": table.space.name,
         "sampling": recipe.sampling,
         "steps": recipe.train.steps,
-        "paths_per_step": num_paths,
+        "paths_per_step": len(paths),
         "seeds": list(recipe.seeds),
         "n_archs": len(index),
         "archs_seed": ARCHS_SEED,

@@ -7,6 +7,7 @@ cells of the embedded table.
 """
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -83,7 +84,7 @@ def _cell(
     params: Params, path: jax.Array, x: jax.Array, stage: int, num_statistics: int
 ) -> jax.Array:
     """The sum at the last node, [C, H, W, B]."""
-    nodes = [x] + [jnp.zeros_like(x)] * (NUM_NODES - 1)
+    nodes: list[Any] = [x] + [jnp.zeros_like(x)] * (NUM_NODES - 1)
     kernels = params[f"conv_1x1_{stage}"], params[f"conv_3x3_{stage}"]
     for index, (source, target) in enumerate(EDGES):
         mine = (kernel[index] for kernel in kernels)

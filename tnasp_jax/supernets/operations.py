@@ -72,7 +72,8 @@ def _windows(x):
 
 def _window_size(x):
     """[1, H, W, 1]: the pixels of the image under each 3 x 3 window."""
-    rows, cols = (np.convolve(np.ones(n), np.ones(3), "same") for n in x.shape[1:3])
+    at = (np.arange(size) for size in x.shape[1:3])
+    rows, cols = (np.minimum(i + 2, len(i)) - np.maximum(i - 1, 0) for i in at)
     return np.outer(rows, cols).astype(x.dtype)[None, ..., None]
 
 

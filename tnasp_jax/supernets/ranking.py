@@ -4,16 +4,17 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from tnasp_jax.graphs import Array
 from tnasp_jax.supernets.base import Params, Supernet
 
 
 def accuracies(
     supernet: Supernet,
     params: Params,
-    paths: jax.Array,
-    train_images: jax.Array,
-    images: jax.Array,
-    labels: jax.Array,
+    paths: Array,
+    train_images: Array,
+    images: Array,
+    labels: Array,
 ) -> jax.Array:
     """Accuracy of each path, batch statistics taken anew for it; pure.
 
@@ -41,4 +42,4 @@ def accuracies(
         correct = (logits.argmax(0) == labels).mean(dtype=jnp.float32)
         return jnp.where(jnp.isnan(logits).any(), jnp.nan, correct)
 
-    return lax.map(accuracy, paths)
+    return lax.map(accuracy, jnp.asarray(paths))

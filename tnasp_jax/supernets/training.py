@@ -1,13 +1,14 @@
 """Training a supernet: SGD with momentum, cosine, the sampled paths of each step."""
 
 import dataclasses
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 from jax import lax
 
+from tnasp_jax.graphs import Array
 from tnasp_jax.supernets.base import Params, Supernet
 from tnasp_jax.supernets.sampling import Sampler
 
@@ -47,8 +48,8 @@ def train_steps(
     supernet: Supernet,
     sampler: Sampler,
     config: TrainConfig,
-    images: jax.Array,
-    labels: jax.Array,
+    images: Array,
+    labels: Array,
     key: jax.Array,
     state: State,
     num_steps: int,
@@ -92,7 +93,7 @@ def train_steps(
         updates, optimizer = _optimizer(config).update(
             grads, state.optimizer, state.params
         )
-        params = optax.apply_updates(state.params, updates)
+        params: Any = optax.apply_updates(state.params, updates)
         return State(params, optimizer, state.step + 1), loss / len(paths)
 
     return lax.scan(update, state, length=num_steps)

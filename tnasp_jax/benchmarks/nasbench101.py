@@ -11,6 +11,9 @@ accuracies:
     test_acc_mean [M] float32    fraction, mean of three repeats, 108 epochs
     val_row [R] int32            rows with a validation accuracy
     val_acc [R, 4] float32       fraction, one repeat, 4, 12, 36 and 108 epochs
+
+`nasbench101_official` makes such arrays from the benchmark's own file; NaN in `val_acc`
+is an accuracy that the file lacks. Other arrays are not read.
 """
 
 from pathlib import Path
@@ -56,7 +59,11 @@ def read(data_dir: str | Path | None = None) -> Table:
       MissingData: if the file is not there.
       ValueError: if it is damaged, naming the array.
     """
-    path = table_lib.locate(data_dir, "nasbench101", FILE)
+    return read_file(table_lib.locate(data_dir, "nasbench101", FILE))
+
+
+def read_file(path: Path) -> Table:
+    """`read` of the file at a path; raises what it raises."""
     data = table_lib.read_file(
         path, table_lib.conversion(path, "nasbench101", SIZE, INSTEAD)
     )

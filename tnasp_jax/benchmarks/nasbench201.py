@@ -7,7 +7,8 @@ Search", ICLR 2020. The file is a csv with one row per cell, accuracies in perce
     arch_str     the official string
     c10v_val_acc, c10v_test_acc, c10_test_acc, and any other column of `COLUMNS`
 
-Empty fields are values that were not measured.
+Empty fields are values that were not measured. `nasbench201_official` makes such columns
+from the benchmark's own files.
 """
 
 from pathlib import Path
@@ -72,7 +73,11 @@ def read(data_dir: str | Path | None = None) -> Table:
       MissingData: if the file is not there.
       ValueError: if it is damaged, naming row and column.
     """
-    path = table_lib.locate(data_dir, "nasbench201", FILE)
+    return read_file(table_lib.locate(data_dir, "nasbench201", FILE))
+
+
+def read_file(path: Path) -> Table:
+    """`read` of the file at a path; raises what it raises."""
     data = table_lib.read_file(
         path, table_lib.conversion(path, "nasbench201", SIZE, INSTEAD)
     )

@@ -1,0 +1,126 @@
+"""Makes our own form of a benchmark's official file.
+
+python -m experiments.convert --space=nasbench101 nasbench_full.tfrecord --out=FILE.npz
+python -m experiments.convert --space=nasbench201 NATS-tss-v1_0-3ffb9-simple --out=FILE.csv
+
+Reads the official file without TensorFlow, PyTorch or the benchmark's package, checks
+it, and writes the arrays or columns that `tnasp_jax.benchmarks` reads, in one piece or
+not at all. The last line is the SHA-256 of what was written.
+"""
+
+import csv
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from absl import flags
+
+from experiments import command
+from experiments.command import UserError
+from experiments.progress import Progress
+from tnasp_jax import benchmarks, runs
+from tnasp_jax.benchmarks import (
+    nasbench101,
+    nasbench101_official,
+    nasbench201,
+    nasbench201_official,
+    table,
+)
+
+SPACES = ("nasbench101", "nasbench201")
+
+
+def define(values: flags.FlagValues) -> None:
+    spaces = f"the file's search space, one of {', '.join(SPACES)}; needed"
+    flags.DEFINE_string("space", None, spaces, flag_values=values)
+    flags.DEFINE_string("out", None, "the file to write; needed", flag_values=values)
+    flags.DEFINE_bool("overwrite", False, "replace --out", flag_values=values)
+    flags.DEFINE_bool("quiet", False, "no progress", flag_values=values)
+    flags.DEFINE_bool("debug", False, "traceback of an error", flag_values=values)
+
+
+def main(values: flags.FlagValues, files: list[str]) -> None:
+    if values.space not in SPACES:
+        raise UserError(
+            f"--space: expected one of {', '.join(SPACES)}, got {values.space!r}"
+        )
+    if not values.out:
+        raise UserError("--out is missing; name the file to write")
+    if len(files) != 1:
+        raise UserError(f"expected one official file, got {len(files)}")
+    source, out = Path(files[0]), Path(values.out)
+    if out.exists() and not values.overwrite:
+        raise UserError(f"{out} exists; --overwrite replaces it")
+    if not source.exists():
+        raise UserError(f"{source}: no such file")
+    convert = {"nasbench101": _nasbench101, "nasbench201": _nasbench201}[values.space]
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with runs.replacing(out) as temporary:
+            for line in convert(source, temporary, values.quiet):
+                print(line)
+    except OSError as error:
+        raise UserError(f"{out}: cannot be written: {error.strerror}") from None
+    print(f"wrote {out}, sha256 {table.sha256(out.read_bytes())}")
+
+
+class _Watch:
+    """Hashes the blocks of a file, and tells how far it is read."""
+
+    def __init__(self, size: int, quiet: bool):
+        self.digest = hashlib.sha256()
+        self.progress, self.done = Progress(size, "reading", quiet), 0
+
+    def __call__(self, block: bytes) -> None:
+        self.digest.update(block)
+        self.done += len(block)
+        self.progress.update(self.done)
+
+
+def _nasbench101(source: Path, out: Path, quiet: bool) -> list[str]:
+    """Writes the npz file; lines that say what it holds."""
+    watch = _Watch(source.stat().st_size, quiet)
+    columns = nasbench101_official.read(source, watch)
+    digest = watch.digest.hexdigest()
+    columns["source_sha256"] = np.array(digest)
+    with open(out, "wb") as file:
+        np.savez_compressed(file, **columns)
+    made = _checked(out, nasbench101.read_file)
+    measured = ~np.isnan(columns["val_acc"][0])
+    epochs = [str(n) for n, there in zip(nasbench101.VAL_EPOCHS, measured, strict=True) if there]
+    release = nasbench101_official.RELEASES.get(digest)
+    known = f"the official {release}" if release else "none of the official releases"
+    return [
+        f"source sha256 {digest}: {known}",
+        f"{len(made)} cells; test_acc_mean: mean of "
+        f"{nasbench101_official.NUM_REPEATS} repeats, 108 epochs",
+        f"val_acc: the first repeat, val_acc_mean: the mean; {', '.join(epochs)} epochs",
+    ]
+
+
+def _nasbench201(source: Path, out: Path, quiet: bool) -> list[str]:
+    """Writes the csv file; lines that say what it holds."""
+    progress = Progress(nasbench201.NUM_CELLS, "reading", quiet)
+    columns = nasbench201_official.read(source, progress.update)
+    with open(out, "w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(zip(*columns.values(), strict=True))
+    made = _checked(out, nasbench201.read_file)
+    return [
+        f"{len(made)} cells; 200 epochs: mean over the seeds in the file; "
+        "12 epochs: the lowest seed",
+    ]
+
+
+def _checked(path: Path, read: Callable[[Path], benchmarks.Table]) -> benchmarks.Table:
+    """The table of a file that was just written, as everyone will read it."""
+    try:
+        return read(path)
+    except ValueError as error:
+        raise UserError(f"the official file makes no table: {error}") from None
+
+
+if __name__ == "__main__":
+    command.run(main, define, words="OFFICIAL_FILE")

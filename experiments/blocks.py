@@ -26,6 +26,7 @@ FILES = tuple(
         "docs/which_accuracy.md",
         "docs/darts.md",
         "docs/chains.md",
+        "docs/results.md",
     )
 )
 QUICKSTART = "python -m experiments.quickstart --workdir=runs/quickstart --overwrite"
@@ -57,6 +58,7 @@ def all_blocks(data_dir: Path | None) -> dict[str, Callable[[], str]]:
     """Of each block by name, the function that makes it."""
     makers: dict[str, Callable[[], str]] = {
         "tables": lambda: tables.document(Path("results"), "markdown", short=True),
+        "all_tables": lambda: tables.document(Path("results"), "markdown"),
         "ranking_darts": lambda: tables.of_spaces(Path("results"), ranked.DARTS),
         "ranking_mnasnet": lambda: tables.of_spaces(Path("results"), ranked.MNASNET),
         "quickstart": _quickstart,

@@ -85,10 +85,14 @@ def _nasbench101(source: Path, out: Path, quiet: bool) -> list[str]:
     digest = watch.digest.hexdigest()
     columns["source_sha256"] = np.array(digest)
     with open(out, "wb") as file:
-        np.savez_compressed(file, **columns)
+        np.savez_compressed(file, allow_pickle=False, **columns)
     made = _checked(out, nasbench101.read_file)
     measured = ~np.isnan(columns["val_acc"][0])
-    epochs = [str(n) for n, there in zip(nasbench101.VAL_EPOCHS, measured, strict=True) if there]
+    epochs = [
+        str(n)
+        for n, there in zip(nasbench101.VAL_EPOCHS, measured, strict=True)
+        if there
+    ]
     release = nasbench101_official.RELEASES.get(digest)
     known = f"the official {release}" if release else "none of the official releases"
     return [

@@ -4,7 +4,7 @@ import csv
 import io
 import textwrap
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from experiments import reasons
@@ -34,10 +34,10 @@ class Section(NamedTuple):
     grid: Grid
 
 
-def text(blocks: list[Block], *, details: bool) -> str:
-    """Aligned columns; `details` are sources, costs and reasons."""
+def text(blocks: list[Block], *, details: bool, more: Iterable[Section] = ()) -> str:
+    """Aligned columns; `details` are sources, costs and reasons; `more` comes last."""
     parts = []
-    for section in _sections(blocks, "  ", details):
+    for section in (*_sections(blocks, "  ", details), *more):
         parts += [section.title] * bool(section.title)
         for note in section.notes:
             first, rest = "  ", " " * 4
@@ -50,10 +50,12 @@ def text(blocks: list[Block], *, details: bool) -> str:
     return "\n".join(parts)
 
 
-def markdown(blocks: list[Block], *, details: bool) -> str:
-    """Pipe tables with their notes under them; `details` as for `text`."""
+def markdown(
+    blocks: list[Block], *, details: bool, more: Iterable[Section] = ()
+) -> str:
+    """Pipe tables with their notes under them; `details` and `more` as for `text`."""
     parts = []
-    for section in _sections(blocks, "&nbsp;&nbsp;", details):
+    for section in (*_sections(blocks, "&nbsp;&nbsp;", details), *more):
         parts += [f"**{section.title}**", ""] * bool(section.title)
         if section.grid:
             parts += [*_piped(section.grid), ""]

@@ -1,12 +1,13 @@
-"""Tables 1 and 2 with every published method, and other spaces, from results/.
+"""Tables 1, 2, 3 and 8 with every published method, and other spaces, from results/.
 
 python -m experiments.tables [--format=text|markdown|csv] [--results=results] [--short]
 
 A row of ours is the mean (sd) over ten draws, or as many as it says; under each table
 stand what our rows cost, and why they differ from the published ones where they do.
 Other spaces (experiments.rank) have no published rows; what a surrogate computed is
-called so. `--short` prints the one table of the README: the methods that this library has. Missing
-cells are `-`.
+called so. Tables 3 and 8 are of networks that searches found. csv holds Kendall's taus
+alone; `--short` prints the one table of the README: the methods that this library has.
+Missing cells are `-`.
 """
 
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from absl import flags
 
 from experiments import (
     command,
+    network_tables,
     published,
     ranked,
     results,
@@ -47,7 +49,8 @@ def document(folder: Path, form: str, *, short: bool = False) -> str:
     if form == "csv":
         return table_format.records(blocks)
     show = table_format.markdown if form == "markdown" else table_format.text
-    return show(blocks, details=not short)
+    more = [] if short else network_tables.sections(folder)
+    return show(blocks, details=not short, more=more)
 
 
 def of_spaces(folder: Path, which: Sequence[Published]) -> str:

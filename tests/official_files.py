@@ -82,7 +82,9 @@ def nats_cell(index: int, text: str, seeds=(777, 888, 999)) -> dict:
         str(epochs): {
             "arch_index": index,
             "arch_str": text,
-            "dataset_seed": {name: list(found) for name in ("cifar10-valid", "cifar10")},
+            "dataset_seed": {
+                name: list(found) for name in ("cifar10-valid", "cifar10")
+            },
             "all_results": {
                 (name, seed): trial(name, seed, epochs)
                 for name in ("cifar10-valid", "cifar10")

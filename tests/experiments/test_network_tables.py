@@ -1,0 +1,62 @@
+"""Tables 3 and 8, and our searches beside them."""
+
+import json
+
+import pytest
+
+from experiments import network_tables, tables
+from experiments.command import UserError
+
+FOUND = {
+    "space": "a_space",
+    "objective": "a_surrogate",
+    "description": "surrogate, not measured",
+    "seeds": [0, 1],
+    "budget": 1000,
+    "rows": [
+        {
+            "limit": 433e6,
+            "method": "evolution",
+            "score": {"mean": 0.76541, "std": 0.00123},
+            "best": {"score": 0.7662, "params": 5_432_100, "flops": 432_600_000},
+        }
+    ],
+}
+
+
+def write(folder, text):
+    path = folder / network_tables.FOLDER / "mine.json"
+    path.parent.mkdir()
+    path.write_text(text)
+
+
+def test_ours_stand_apart_and_say_what_they_are(tmp_path):
+    write(tmp_path, json.dumps(FOUND))
+    *published, ours = network_tables.sections(tmp_path)
+    assert [section.title[:7] for section in published] == ["Table 3", "Table 8"]
+    assert all("was run here" in str(section.notes) for section in published)
+    assert "surrogate, not measured" in ours.notes
+    assert ours.grid[1] == ["433", "evolution", "76.54 (0.12)", "76.62", "5.43", "433"]
+
+
+def test_published_rows(tmp_path):
+    table3, table8 = network_tables.sections(tmp_path)
+    assert ["TNASP, mean", "97.43 ± .04", "3.6", "0.3"] in table3.grid
+    assert ["TNASP-C", "75.8", "5.3", "497"] in table8.grid
+    assert {len(row) for row in table3.grid + table8.grid} == {4}
+
+
+def test_the_command_shows_them_behind_the_others(tmp_path):
+    write(tmp_path, json.dumps(FOUND))
+    for form in ("text", "markdown"):
+        told = tables.document(tmp_path, form)
+        places = [told.index(name) for name in ("Table 1", "Table 8", "Ours, under")]
+        assert places == sorted(places)
+        assert "TNASP-B" in told and "76.54 (0.12)" in told
+    assert "TNASP-B" not in tables.document(tmp_path, "markdown", short=True)
+
+
+def test_a_damaged_file_is_named(tmp_path):
+    write(tmp_path, "{")
+    with pytest.raises(UserError, match=r"mine\.json"):
+        network_tables.sections(tmp_path)

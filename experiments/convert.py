@@ -40,7 +40,7 @@ def define(values: flags.FlagValues) -> None:
     flags.DEFINE_bool("debug", False, "traceback of an error", flag_values=values)
 
 
-def main(values: flags.FlagValues, files: list[str]) -> None:
+def main(values: flags.FlagValues, files: list[str]) -> int:
     if values.space not in SPACES:
         raise UserError(
             f"--space: expected one of {', '.join(SPACES)}, got {values.space!r}"
@@ -63,6 +63,7 @@ def main(values: flags.FlagValues, files: list[str]) -> None:
     except OSError as error:
         raise UserError(f"{out}: cannot be written: {error.strerror}") from None
     print(f"wrote {out}, sha256 {table.sha256(out.read_bytes())}")
+    return 0
 
 
 class _Watch:

@@ -94,7 +94,9 @@ def test_the_package_reads_no_flags_and_prints_nothing(path):
 def test_what_stands_in_no_source(path):
     names, text = imported(path), path.read_text()
     assert not [n for n in names if n.startswith(("jax._src", "jaxlib"))]
-    assert "allow_pickle=True" not in text and "import pickle" not in text
+    assert "allow_pickle=True" not in text
+    if path.name != "safe_pickle.py":  # Its unpickler looks up nothing by name.
+        assert starts(names, "pickle") == []
     assert "../shared" not in text
     if path.name != "checkpoints.py":
         assert starts(names, "orbax") == []

@@ -157,7 +157,7 @@ class _Collected:
 def _fields(data: bytes) -> tuple[str, int, str, str, str]:
     """Hash, epochs, matrix, operations and measurements of a record."""
     try:
-        fields = json.loads(data)
+        fields = json.loads(data.decode())
         name, epochs, matrix, ops, metrics = fields
     except (ValueError, TypeError, RecursionError):
         fields = None
@@ -267,7 +267,7 @@ def message_class() -> Any:
         for number, (name, kind, of) in enumerate(fields, start=1):
             label = field.LABEL_REPEATED if of else field.LABEL_OPTIONAL
             made.field.add(
-                name=name, number=number, type=kind, label=label, type_name=of
+                name=name, number=number, type=kind, label=label, type_name=of or None
             )
 
     double = field.TYPE_DOUBLE

@@ -7,10 +7,10 @@ A file is a row of records, each
 in little-endian order. Axis letters: B records of a batch, W 16-bit words of a record.
 """
 
-import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,8 +22,7 @@ _LONGEST = 1 << 28  # bytes; a record that claims more is no record of a benchma
 _ROWS = 1024  # records whose checksums are computed together: their words fit a cache
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """The data of a record, and where the record starts.
 
     Attributes:

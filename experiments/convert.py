@@ -10,6 +10,7 @@ not at all. The last line is the SHA-256 of what was written.
 
 import csv
 import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -50,20 +51,30 @@ def main(values: flags.FlagValues, files: list[str]) -> int:
     if len(files) != 1:
         raise UserError(f"expected one official file, got {len(files)}")
     source, out = Path(files[0]), Path(values.out)
-    if out.exists() and not values.overwrite:
-        raise UserError(f"{out} exists; --overwrite replaces it")
-    if not source.exists():
-        raise UserError(f"{source}: no such file")
+    _check_places(source, out, values.overwrite)
     convert = {"nasbench101": _nasbench101, "nasbench201": _nasbench201}[values.space]
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
         with runs.replacing(out) as temporary:
-            for line in convert(source, temporary, values.quiet):
-                print(line)
+            lines = convert(source, temporary, values.quiet)
     except OSError as error:
         raise UserError(f"{out}: cannot be written: {error.strerror}") from None
+    for line in lines:
+        print(line)
     print(f"wrote {out}, sha256 {table.sha256(out.read_bytes())}")
     return 0
+
+
+def _check_places(source: Path, out: Path, overwrite: bool) -> None:
+    """UserError before the long reading rather than after it."""
+    if not source.exists():
+        raise UserError(f"{source}: no such file")
+    if out.exists() and not overwrite:
+        raise UserError(f"{out} exists; --overwrite replaces it")
+    if out.is_dir() or out.resolve() == source.resolve():
+        raise UserError(f"--out={out}: expected a file beside the official one")
+    folder = next(parent for parent in out.absolute().parents if parent.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise UserError(f"{out}: cannot be written: {folder} is no folder to write in")
 
 
 class _Watch:
@@ -85,6 +96,7 @@ def _nasbench101(source: Path, out: Path, quiet: bool) -> list[str]:
     columns = nasbench101_official.read(source, watch)
     digest = watch.digest.hexdigest()
     columns["source_sha256"] = np.array(digest)
+    out.parent.mkdir(parents=True, exist_ok=True)
     with open(out, "wb") as file:
         np.savez_compressed(file, allow_pickle=False, **columns)
     made = _checked(out, nasbench101.read_file)
@@ -108,6 +120,7 @@ def _nasbench201(source: Path, out: Path, quiet: bool) -> list[str]:
     """Writes the csv file; lines that say what it holds."""
     progress = Progress(nasbench201.NUM_CELLS, "reading", quiet)
     columns = nasbench201_official.read(source, progress.update)
+    out.parent.mkdir(parents=True, exist_ok=True)
     with open(out, "w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)

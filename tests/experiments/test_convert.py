@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -143,6 +144,28 @@ def check_mistake(call, space, source, out, message):
     assert not out.exists() and not list(out.parent.glob("*.part"))
 
 
+def test_an_existing_file_stays_unless_overwritten(call, tmp_path):
+    source, out = write(tmp_path / "f.tfrecord", records()), tmp_path / "out.npz"
+    out.write_text("old")
+    arguments = ("--space=nasbench101", source, f"--out={out}", "--quiet")
+    assert call(*arguments)[0] == 2 and out.read_text() == "old"
+    data = source.read_bytes()
+    source.write_bytes(data[:-1])
+    assert call(*arguments, "--overwrite")[0] == 2 and out.read_text() == "old"
+    source.write_bytes(data)
+    assert call(*arguments, "--overwrite")[0] == 0
+    assert len(nasbench101.read_file(out)) == 7
+
+
+def test_without_protobuf(call, tmp_path, monkeypatch):
+    source, out = write(tmp_path / "f.tfrecord", records()), tmp_path / "a" / "out.npz"
+    nasbench101_official.message_class.cache_clear()
+    monkeypatch.setitem(sys.modules, "google.protobuf", None)
+    message = "needs protobuf: pip install 'tnasp_jax[data]'"
+    check_mistake(call, "nasbench101", source, out, message)
+    assert not out.parent.exists()
+
+
 def test_damaged_nasbench101(call, tmp_path):
     source = write(tmp_path / "bad.tfrecord", records())
     data, out = source.read_bytes(), tmp_path / "out.npz"
@@ -241,6 +264,7 @@ def test_a_folder_of_nasbench201(call, texts, tmp_path, monkeypatch):
         (["--space=nasbench101", "nowhere", "--out=OUT"], "nowhere: no such file"),
         (["--space=nasbench101", "FILE", "--out=FILE"], "exists; --overwrite"),
         (["--space=nasbench101", "FILE", "--out=FILE/x"], "cannot be written"),
+        (["--space=nasbench101", "FILE", "--out=FILE", "--overwrite"], "beside the"),
     ],
 )
 def test_a_mistake_is_one_line(call, tmp_path, arguments, message):

@@ -93,7 +93,9 @@ def of_edges(
         tint = colours.of_operation(op)
         edges += [(source, len(parts)), (len(parts), target)]
         parts.append(Part(op, "label", tint, live))
-    return diagram(parts, [*edges, *plain])
+    entered = {target for _, target in (*(edge for _, edge, _ in labelled), *plain)}
+    top = [node for node in range(len(names)) if node not in entered]
+    return diagram(parts, [*edges, *plain], top, len(names) - 1)
 
 
 def _of_nodes(ops, edges, live, inner) -> Picture:
@@ -108,18 +110,30 @@ def _of_nodes(ops, edges, live, inner) -> Picture:
         )
         for at, op in enumerate(ops)
     ]
-    return diagram(parts, edges)
+    return diagram(parts, edges, last=len(parts) - 1)
 
 
-def diagram(parts: Sequence[Part], edges: Sequence[tuple[int, int]]) -> Picture:
-    """A picture of parts in layers; an edge of a pale part is pale."""
+def diagram(
+    parts: Sequence[Part],
+    edges: Sequence[tuple[int, int]],
+    top: Sequence[int] = (0,),
+    last: int | None = None,
+) -> Picture:
+    """A picture of parts in layers; an edge of a pale part is pale.
+
+    Args:
+      parts: V nodes.
+      edges: pairs of nodes.
+      top: nodes of the first layer.
+      last: node of the last layer.
+    """
     lines = [wrapped(part.name) for part in parts]
     sizes = [size_of(each) for each in lines]
     for at, part in enumerate(parts):
         if part.kind == "dot":
             sizes[at] = max(sizes[at][0], _DOT), sizes[at][1]
     floating = [at for at, part in enumerate(parts) if part.kind == "label"]
-    found = layered.layout(sizes, edges, floating)
+    found = layered.layout(sizes, edges, floating, top, last)
     boxes = [
         Box(
             part.name,

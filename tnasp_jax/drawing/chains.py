@@ -21,7 +21,6 @@ WIDTH = 7.0
 """Of a row at most, inches: that of a page's text."""
 
 _BOX, _BETWEEN, _STAGES = 0.5, 0.05, 0.16
-_TALLEST = 7
 _POINT_OF_KERNEL = 0.1  # Inches of height for each point of a kernel's side.
 
 
@@ -56,7 +55,9 @@ def of_chain(space: ChainSpace, architecture: Architecture) -> Picture:
     """
     rows = _rows(groups_of(space, architecture))
     below = 3 * LINE_HEIGHT + 0.12
-    high = _TALLEST * _POINT_OF_KERNEL
+    high = _POINT_OF_KERNEL * max(
+        layer.kernel for groups in rows for group in groups for layer in group.layers
+    )
     boxes: list[Box] = []
     notes: list[Note] = []
     for row, groups in enumerate(rows):

@@ -20,6 +20,9 @@ PORTS = 0.1
 PASSING = 0.03
 """Width of the place where an edge passes a layer, inches."""
 
+MOST_LABELS = 3
+"""Floating nodes in a layer, as far as that can be had by moving nodes down."""
+
 Edge = tuple[int, int]
 
 
@@ -44,6 +47,8 @@ def layout(
     sizes: Sequence[tuple[float, float]],
     edges: Sequence[Edge],
     floating: Collection[int] = (),
+    top: Collection[int] = (0,),
+    last: int | None = None,
 ) -> Layout:
     """Places boxes so that none overlaps another one, nor an edge that is not its own.
 
@@ -52,11 +57,13 @@ def layout(
       edges: pairs (i, j) of nodes, without cycles.
       floating: nodes with one predecessor and one successor that may stand in any layer
         between them, such as the labels of edges.
+      top: nodes that stand in the first layer.
+      last: the node that stands in the last layer; None for none in particular.
 
     Returns:
       The layout, a function of the arguments alone.
     """
-    levels = layers_of(len(sizes), edges, floating)
+    levels = layers_of(len(sizes), edges, floating, top, last)
     slots = list(levels)
     chains = [_chain(slots, levels, edge) for edge in edges]
     segments = [pair for chain in chains for pair in zip(chain, chain[1:], strict=False)]
@@ -77,39 +84,62 @@ def layout(
 
 
 def layers_of(
-    count: int, edges: Sequence[Edge], floating: Collection[int] = ()
+    count: int,
+    edges: Sequence[Edge],
+    floating: Collection[int] = (),
+    top: Collection[int] = (0,),
+    last: int | None = None,
 ) -> list[int]:
     """The layer of each node: the longest path that leads to it.
 
-    A node without predecessor stands right above its first successor, but for node 0;
-    floating nodes stand where the fewest others do.
+    A node without predecessor stands right above its first successor, those of `top` in
+    layer 0 and `last` in the last one. Floating nodes stand where the fewest others do;
+    where they still crowd a layer, the nodes that they lead to move down.
     """
-    levels = [0] * count
-    for _ in range(count):
+    floors = [int(node not in top) for node in range(count)]
+    while True:
+        levels = _longest(floors, edges, top, last)
+        crowd = _float(levels, edges, floating)
+        into = [j for i, j in edges if i in crowd]
+        if len(crowd) <= MOST_LABELS or min(into) == max(into):
+            return levels
+        lowest = max(into, key=lambda node: (levels[node], node))
+        floors[lowest] = levels[lowest] + 1
+
+
+def _longest(
+    floors: Sequence[int], edges: Sequence[Edge], top: Collection[int], last: int | None
+) -> list[int]:
+    levels = list(floors)
+    for _ in floors:
         for i, j in edges:
             levels[j] = max(levels[j], levels[i] + 1)
     entered = {j for _, j in edges}
-    for node in range(1, count):
+    for node in set(range(len(floors))) - entered - set(top):
         below = [levels[j] for i, j in edges if i == node]
-        if node not in entered and below:
-            levels[node] = min(below) - 1
-    taken = [0] * (max(levels) + 2)
-    for node in range(count):
-        taken[levels[node]] += node not in floating
-    for node in sorted(floating, key=lambda node: _room(node, edges, levels)):
-        (above,) = (levels[i] for i, j in edges if j == node)
-        (below,) = (levels[j] for i, j in edges if i == node)
-        # Labels crowd each other more than the places where edges pass do.
-        best = min(range(above + 1, below), key=lambda level: (taken[level], level))
-        levels[node] = best
-        taken[best] += 1
+        levels[node] = min(below) - 1 if below else 1
+    if last is not None:
+        levels[last] = max(levels)
     return levels
 
 
-def _room(node: int, edges: Sequence[Edge], levels: Sequence[int]) -> int:
-    (above,) = (levels[i] for i, j in edges if j == node)
-    (below,) = (levels[j] for i, j in edges if i == node)
-    return below - above
+def _float(
+    levels: list[int], edges: Sequence[Edge], floating: Collection[int]
+) -> list[int]:
+    """Moves floating nodes to where few others stand; those of the fullest layer."""
+    above = {j: levels[i] for i, j in edges if j in floating}
+    below = {i: levels[j] for i, j in edges if i in floating}
+    taken = [0] * (max(levels) + 1)
+    for node, level in enumerate(levels):
+        taken[level] += node not in floating
+    rows: dict[int, list[int]] = {}
+    for node in sorted(floating, key=lambda node: below[node] - above[node]):
+        choices = range(above[node] + 1, below[node])
+        level = min(choices, key=lambda level: (taken[level], level))
+        levels[node] = level
+        taken[level] += 1
+        rows.setdefault(level, []).append(node)
+    return max(rows.values(), key=len, default=[])
 
 
 def _chain(slots: list[int], levels: Sequence[int], edge: Edge) -> list[int]:
@@ -129,7 +159,6 @@ def _bands(
     bands, top = [], 0.0
     for row in rows:
         height = max((sizes[slot][1] for slot in row if slot < len(sizes)), default=0)
-        # Many edges between two layers need room to bend.
         bands.append((top, top + height))
         top += height + GAP
     return bands

@@ -15,7 +15,7 @@ FONT = 7.0
 
 MARGIN = 0.06
 LINE_HEIGHT = 1.25 * FONT * POINT
-_CHARACTER = 0.63 * FONT * POINT  # The mean width in DejaVu Sans, a wide typeface.
+_CHARACTER = 0.61 * FONT * POINT  # The mean width in DejaVu Sans, a wide typeface.
 _LONGEST_LINE, _MOST_LINES = 13, 3
 
 Kind = Literal["box", "label", "dot"]
@@ -87,28 +87,37 @@ class Picture(NamedTuple):
 
 
 def wrapped(name: str) -> tuple[str, ...]:
-    """A name in lines short enough for a box, broken after `-`, `_` and blanks."""
+    """A name in lines short enough for a box, broken after `-`, `_` and blanks.
+
+    The lines are as even as that allows; what is beyond the third line is cut.
+    """
     if len(name) <= _LONGEST_LINE:
         return (name,)
-    lines = [""]
-    for part in re.findall(r"[^-_\s]+[-_\s]*|[-_\s]+", name):
-        while part:
-            room = _LONGEST_LINE - len(lines[-1])
-            if len(part.rstrip()) > room and lines[-1]:
-                lines.append("")
-                continue
-            lines[-1] += part[:_LONGEST_LINE]
-            part = part[_LONGEST_LINE:]
-    lines = [line.strip() for line in lines]
+    lines = _broken(name, _LONGEST_LINE)
+    for width in range(_LONGEST_LINE, 3, -1):
+        if len(narrower := _broken(name, width)) > len(lines):
+            break
+        lines = narrower
     if len(lines) > _MOST_LINES:
         lines = [*lines[: _MOST_LINES - 1], lines[_MOST_LINES - 1][:-1] + "…"]
     return tuple(lines)
 
 
+def _broken(name: str, width: int) -> list[str]:
+    lines = [""]
+    for part in re.findall(r"[^-_\s]+[-_\s]*|[-_\s]+", name):
+        while part:
+            if lines[-1] and len(part.rstrip()) > width - len(lines[-1]):
+                lines.append("")
+            lines[-1] += part[:width]
+            part = part[width:]
+    return [line.strip() for line in lines]
+
+
 def size_of(lines: Sequence[str]) -> tuple[float, float]:
     """Width and height of a box that holds some lines."""
     longest = max(map(len, lines))
-    return longest * _CHARACTER + 0.1, len(lines) * LINE_HEIGHT + 0.06
+    return longest * _CHARACTER + 0.08, len(lines) * LINE_HEIGHT + 0.06
 
 
 def beside(pictures: Sequence[Picture], gap: float = 0.15) -> Picture:

@@ -27,6 +27,7 @@ class Panel(NamedTuple):
       positive: values are never below zero; the axis starts there, and bars are cut.
       linear_to: where the vertical axis turns from linear to logarithmic; None for
         never.
+      level: of a dashed line across the panel, such as a ceiling; None for no line.
     """
 
     title: str
@@ -35,6 +36,7 @@ class Panel(NamedTuple):
     curves: Mapping[str, tuple[np.ndarray, np.ndarray]]
     positive: bool = False
     linear_to: float | None = None
+    level: float | None = None
 
 
 def curves(rows: Mapping[str, Sequence[Panel]]) -> "Figure":
@@ -96,6 +98,8 @@ def _draw(axes: "Axes", panel: Panel, names: list[str]) -> dict:
         axes.yaxis.set_major_formatter("{x:g}")
     if panel.positive:
         axes.set_ylim(bottom=0)
+    if panel.level is not None:
+        axes.axhline(panel.level, color="0.5", linewidth=0.8, linestyle=(0, (4, 3)))
     axes.grid(axis="y", color="0.9", linewidth=0.6)
     return handles
 

@@ -1,0 +1,153 @@
+"""Curves of runs: what the rounds of self-evolution did, and tau by number of labels."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from experiments.figures import TITLES
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MODES = {
+    "off": "",
+    "minimax": " + self-evolution",
+    "projection": " + projected self-evolution",
+    "control": " + as many plain steps",
+}
+"""What a plot calls a way of training."""
+
+Point = tuple[str, dict[str, Any], dict[str, Any]]
+"""Curve, number of labels and taus, and the run that they are of."""
+
+
+def label(summary: dict[str, Any]) -> str:
+    """Predictor and way of training of a run."""
+    mode = summary.get("self_evolution", "off")
+    return summary["predictor"] + MODES.get(mode, f" + {mode}")
+
+
+def rounds(summary: dict[str, Any], lines: Sequence[dict[str, Any]]) -> "Figure":
+    """Tau, violation and the terms of the Lagrangian after each round.
+
+    Args:
+      summary: results.json of a run with self-evolution.
+      lines: a round each, as metrics.jsonl has them; means over the draws.
+    """
+    from tnasp_jax import plotting
+    from tnasp_jax.plotting import Panel
+
+    def curve(*values: float | None) -> tuple[np.ndarray, np.ndarray]:
+        found = np.array(values, float)
+        return found, np.full(len(found), np.nan)
+
+    def column(name: str) -> list[float | None]:
+        return [line.get(name) for line in lines]
+
+    ticks = [str(line["round"]) for line in lines]
+    panels = [
+        Panel(
+            "Kendall tau-b, validation cells",
+            "round (0: before)",
+            ["0", *ticks],
+            {"tau": curve(lines[0].get("val_tau_before"), *column("val_tau_after"))},
+        )
+    ]
+    if any(line.get("largest_violation_last") is not None for line in lines):
+        names = {"round's first step": "first", "round's last step": "last"}
+        panels += [
+            Panel(
+                "largest |violation|, label units²",
+                "round",
+                ticks,
+                {
+                    name: curve(*column(f"largest_violation_{at}"))
+                    for name, at in names.items()
+                },
+                positive=True,
+            ),
+            Panel(
+                "terms of the Lagrangian, last step",
+                "round",
+                ticks,
+                {
+                    name: curve(*column(f"{name}_last"))
+                    for name in ("fit", "proxy", "constraint")
+                },
+            ),
+        ]
+    target, _, _ = summary["targets"][summary["train_target"]].partition(", fraction")
+    title = (
+        f"{TITLES.get(summary['table'], summary['table'])}: {label(summary)}, "
+        f"{summary['n_train']} training and {summary['n_val']} validation cells; mean of "
+        f"{len(summary['seeds'])} draws\n{target}"
+    )
+    return plotting.curves({title: panels})
+
+
+def of_runs(summaries: Sequence[dict[str, Any]]) -> dict[str, Callable[[], "Figure"]]:
+    """How to draw the learning curves that some runs give, by file name.
+
+    Runs belong together that rank the cells of one table by one label; a predictor with
+    one number of labels is a point beside the curves of the others.
+    """
+    groups: dict[str, list[Point]] = {}
+    for summary in summaries:
+        name = f"learning_curve_{_group(summary)}.png"
+        points = summary.get("learning_curve") or [summary]
+        found = groups.setdefault(name, [])
+        found += [(label(summary), point, summary) for point in points]
+    return {
+        name: lambda points=points: learning_curve(points)
+        for name, points in groups.items()
+        if _is_curve(points)
+    }
+
+
+def learning_curve(points: Sequence[Point]) -> "Figure":
+    """Tau, of all cells and of those held out, by the number of labels."""
+    from tnasp_jax import plotting
+    from tnasp_jax.plotting import Panel
+
+    first = points[0][2]
+    sizes = sorted({point["n_train"] for _, point, _ in points})
+    quantities = {"kendall_tau": "Kendall tau-b, cells that are ranked"}
+    if all(point.get("kendall_tau_heldout") for _, point, _ in points):
+        quantities["kendall_tau_heldout"] = "without cells isomorphic to training cells"
+    panels = []
+    for quantity, title in quantities.items():
+        curves = {name: np.full((2, len(sizes)), np.nan) for name, _, _ in points}
+        for name, point, _ in points:
+            taus = point[quantity]
+            at = sizes.index(point["n_train"])
+            curves[name][:, at] = np.array([taus["mean"], taus["std"]], float)
+        pairs = {name: (mean, std) for name, (mean, std) in curves.items()}
+        ceiling = first.get("ceiling")
+        panels.append(
+            Panel(title, "labels", list(map(str, sizes)), pairs, level=ceiling)
+        )
+    draws = sorted({len(summary["seeds"]) for _, _, summary in points})
+    target, _, _ = first["targets"][first["eval_target"]].partition(", fraction")
+    ceiling = first.get("ceiling")
+    line = "" if ceiling is None else "; dashed: tau of the training label itself"
+    title = (
+        f"{TITLES.get(first['table'], first['table'])}: {first['n_test']:,} cells "
+        f"ranked; mean and sd of {' or '.join(map(str, draws))} draws{line}\n{target}"
+    )
+    return plotting.curves({title: panels})
+
+
+def _group(summary: dict[str, Any]) -> str:
+    """The part of a file's name for runs that are comparable."""
+    if summary.get("learning_curve"):
+        return summary["name"]
+    parts = [summary["table"], summary["eval_target"], str(summary["n_test"])]
+    return "_".join(parts)
+
+
+def _is_curve(points: Sequence[Point]) -> bool:
+    curves: dict[str, set[int]] = {}
+    for name, point, _ in points:
+        curves.setdefault(name, set()).add(point["n_train"])
+    return any(len(sizes) > 1 for sizes in curves.values())

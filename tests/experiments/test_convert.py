@@ -63,6 +63,11 @@ def write(path, found):
     return path
 
 
+def arrays_of(path):
+    with np.load(path, allow_pickle=False) as arrays:
+        return dict(arrays)
+
+
 def test_nasbench101(call, tmp_path):
     source = write(tmp_path / "nasbench_full.tfrecord", records())
     out = tmp_path / "new" / nasbench101.FILE
@@ -74,7 +79,7 @@ def test_nasbench101(call, tmp_path):
     assert lines[2].endswith("4, 12, 36, 108 epochs")
     written = hashlib.sha256(out.read_bytes()).hexdigest()
     assert lines[3:] == [f"wrote {out}, sha256 {written}"]
-    columns = np.load(out, allow_pickle=False)
+    columns = arrays_of(out)
     assert columns["source_sha256"] == digest
     for name, expected in CELLS._asdict().items():
         np.testing.assert_array_equal(columns[name], expected)
@@ -102,7 +107,7 @@ def test_nasbench101_with_108_epochs_alone(call, tmp_path):
     code, lines, err = call("--space=nasbench101", source, f"--out={out}")
     assert code == 0 and lines[2].endswith("the mean; 108 epochs")
     assert "reading 100 %" in err and len(err.splitlines()) == 1
-    values = np.load(out)["val_acc"]
+    values = arrays_of(out)["val_acc"]
     assert np.isnan(values[:, :3]).all() and not np.isnan(values[:, 3]).any()
     table = nasbench101.read_file(out)
     assert table.candidates("val_acc_4").size == 0

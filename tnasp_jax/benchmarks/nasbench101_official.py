@@ -42,6 +42,22 @@ RELEASES = {
 
 _FINAL = 2  # of the evaluations: at the start, halfway, and at the end of training
 _UNUSED = 255
+_MESSAGES = {
+    "EvaluationData": {
+        "current_epoch": "TYPE_DOUBLE",
+        "training_time": "TYPE_DOUBLE",
+        "train_accuracy": "TYPE_DOUBLE",
+        "validation_accuracy": "TYPE_DOUBLE",
+        "test_accuracy": "TYPE_DOUBLE",
+        "checkpoint_path": "TYPE_STRING",
+    },
+    "ModelMetrics": {
+        "evaluation_data": "EvaluationData",  # repeated
+        "trainable_parameters": "TYPE_INT32",
+        "total_time": "TYPE_DOUBLE",
+    },
+}
+"""Fields of the benchmark's protocol buffers, numbered from 1 in this order."""
 
 
 def read(
@@ -259,33 +275,19 @@ def message_class() -> Any:
         raise ValueError(
             "NAS-Bench-101's own file needs protobuf: pip install 'tnasp_jax[data]'"
         ) from None
-    field = descriptor_pb2.FieldDescriptorProto
     file = descriptor_pb2.FileDescriptorProto(name="metrics.proto", package="nasbench")
-
-    def add(message: str, *fields: tuple[str, int, str]) -> None:
+    kinds = descriptor_pb2.FieldDescriptorProto
+    for message, fields in _MESSAGES.items():
         made = file.message_type.add(name=message)
-        for number, (name, kind, of) in enumerate(fields, start=1):
-            label = field.LABEL_REPEATED if of else field.LABEL_OPTIONAL
+        for number, (name, kind) in enumerate(fields.items(), start=1):
+            nested = kind in _MESSAGES
             made.field.add(
-                name=name, number=number, type=kind, label=label, type_name=of or None
+                name=name,
+                number=number,
+                type=kinds.TYPE_MESSAGE if nested else kinds.Type.Value(kind),
+                label=kinds.LABEL_REPEATED if nested else kinds.LABEL_OPTIONAL,
+                type_name=f".nasbench.{kind}" if nested else None,
             )
-
-    double = field.TYPE_DOUBLE
-    add(
-        "EvaluationData",
-        ("current_epoch", double, ""),
-        ("training_time", double, ""),
-        ("train_accuracy", double, ""),
-        ("validation_accuracy", double, ""),
-        ("test_accuracy", double, ""),
-        ("checkpoint_path", field.TYPE_STRING, ""),
-    )
-    add(
-        "ModelMetrics",
-        ("evaluation_data", field.TYPE_MESSAGE, ".nasbench.EvaluationData"),
-        ("trainable_parameters", field.TYPE_INT32, ""),
-        ("total_time", double, ""),
-    )
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
     found = pool.FindMessageTypeByName("nasbench.ModelMetrics")

@@ -205,7 +205,7 @@ def _counts(nodes: _Nodes) -> list[jax.Array]:
     return [
         jnp.stack([size, edges, *degrees], axis=1),
         jnp.sum(nodes.ops, axis=1),
-        pairs.reshape(len(pairs), -1),
+        pairs.reshape(pairs.shape[0], -1),
         nodes.of_op(after_source),
         nodes.of_op(before_sink),
     ]
@@ -318,7 +318,7 @@ def _walk(nodes: _Nodes, share: jax.Array) -> list[jax.Array]:
         jnp.sqrt(jnp.maximum(second - first**2, 0.0)),
         entropy[:, None],
         nodes.of_op(mass**2),
-        adjacent.reshape(len(mass), -1),
+        adjacent.reshape(mass.shape[0], -1),
         ordered,
     ]
 

@@ -136,7 +136,7 @@ class _Renas(nn.Module):
             x_BNNC = convolution(x_BNNC, cfg.kernel, channels, f"convolution_{layer}")
             norm = _BatchNorm(cfg.epsilon, name=f"norm_{layer}")
             x_BNNC = largest_of_squares(nn.relu(norm(x_BNNC, weights)))
-        x_BF = x_BNNC.reshape(len(x_BNNC), -1)
+        x_BF = x_BNNC.reshape(x_BNNC.shape[0], -1)
         for layer, width in enumerate(cfg.hidden):
             x_BF = nn.relu(dense(width, f"dense_{layer}")(x_BF))
             x_BF = Dropout(cfg.dropout)(x_BF, train)

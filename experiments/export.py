@@ -1,0 +1,68 @@
+"""Exports a finished run as a file that needs JAX alone, and flatbuffers.
+
+python -m experiments.export --run=DIR --out=FILE [--platforms=cpu,cuda,tpu]
+
+FILE computes the run's score, the mean over its draws, of any number of architectures,
+with the parameters in it; FILE.json says what goes in and what comes out. Prints the
+lines of Python that load it.
+"""
+
+from pathlib import Path
+
+from absl import flags
+
+from experiments import command
+from experiments.command import UserError
+from tnasp_jax import export, runs
+
+
+def define(values: flags.FlagValues) -> None:
+    flags.DEFINE_string("run", None, "folder of a finished run", values)
+    flags.DEFINE_string("out", None, "file to write", values)
+    flags.DEFINE(
+        command.NAMES,
+        "platforms",
+        ",".join(export.PLATFORMS),
+        "where the file is to run; none of them need be here",
+        values,
+        flags.ListSerializer(","),
+    )
+    flags.DEFINE_bool("overwrite", False, "replace what --out names", values)
+    flags.DEFINE_bool("debug", False, "traceback of an error", values)
+
+
+def main(values: flags.FlagValues) -> int:
+    if not values.run:
+        raise UserError("--run is missing; give the --workdir of a finished run")
+    if not values.out:
+        raise UserError("--out is missing; name the file to write")
+    out = Path(values.out)
+    _check_out(out, values.overwrite)
+    export.check(values.platforms)
+    run = runs.load(values.run)
+    try:
+        about = export.save(run, out, platforms=values.platforms)
+    except OSError as error:
+        raise UserError(
+            f"--out={out}: cannot be written: {error.strerror or error}"
+        ) from None
+    print(
+        f"{out}: {about['bytes']:,} bytes for {', '.join(about['platforms'])}; "
+        f"{out.name}.json describes it\n"
+    )
+    print(export.how_to_load(run, out))
+    return 0
+
+
+def _check_out(out: Path, overwrite: bool) -> None:
+    if not out.parent.is_dir():
+        raise UserError(f"--out={out}: no such folder as {out.parent}")
+    if out.is_dir():
+        raise UserError(f"--out={out} is a folder; name the file to write")
+    for path in (out, out.with_name(out.name + ".json")):
+        if path.exists() and not overwrite:
+            raise UserError(f"{path} exists; give another --out, or --overwrite")
+
+
+if __name__ == "__main__":
+    command.run(main, define)

@@ -4,13 +4,12 @@ python -m experiments.plot RUN ... [--out=plots]
 
 RUN is the folder of a finished run. Each gets scatter_NAME.png, predicted against measured
 accuracy by its first draw; one with self-evolution also rounds_NAME.png, what each round
-did. Runs of one table that differ in the number of labels give
-learning_curve_TABLE.png, a curve for each predictor. Prints the files that it wrote.
+did. Runs of one table that differ in the number of labels give one
+learning_curve_*.png, a curve for each predictor. Prints the files that it wrote.
 """
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from absl import flags
@@ -18,14 +17,12 @@ from absl import flags
 from experiments import command, plot_curves, results
 from experiments.command import UserError
 from experiments.figures import TITLES, out_folder, save_plot
-from tnasp_jax import benchmarks, runs
+from experiments.plot_curves import Drawer
+from tnasp_jax import benchmarks
 from tnasp_jax.benchmarks import Table
 from tnasp_jax.spaces import custom_cells
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-Plots = dict[str, Callable[[], "Figure"]]
+Plots = dict[str, Drawer]
 """How to draw the plot of a file's name."""
 
 
@@ -102,9 +99,7 @@ def of_run(
         if name not in tables:
             tables[name] = benchmarks.load(name, data_dir)
         results.check_data(folder, summary, tables[name])
-        plots[f"scatter_{summary['name']}.png"] = scatter(
-            folder, summary, tables[name]
-        )
+        plots[f"scatter_{summary['name']}.png"] = scatter(folder, summary, tables[name])
     if rounds := summary.get("self_evolution_rounds"):
         plots[f"rounds_{summary['name']}.png"] = lambda: plot_curves.rounds(
             summary, rounds
@@ -112,9 +107,7 @@ def of_run(
     return plots
 
 
-def scatter(
-    folder: Path, summary: dict[str, Any], table: Table
-) -> Callable[[], "Figure"]:
+def scatter(folder: Path, summary: dict[str, Any], table: Table) -> Drawer:
     """How to draw predicted against measured accuracy by the first draw."""
     names = ("index", "scores", "train_index")
     index, scores, train = results.read_predictions(folder, *names)
@@ -122,18 +115,13 @@ def scatter(
     measured = table.label(summary["eval_target"])[index]
     learnt = np.flatnonzero(np.isin(index, train[0]) & np.isfinite(measured))
     target, _, _ = summary["targets"][summary["eval_target"]].partition(", fraction")
-    tau = summary["kendall_tau"]
-    ceiling = summary.get("ceiling")
-    said = f"tau-b {_three(tau['per_seed'][0])}"
-    if ceiling is not None:
-        said += f", ceiling {ceiling:.3f} (tau of the training label itself)"
     title = (
         f"{TITLES.get(table.name, table.name)}: {plot_curves.label(summary)}, "
-        f"{summary['n_train']} training cells, draw {summary['seeds'][0]}\n"
-        f"{said}; {results.mean_std(tau)} over {len(summary['seeds'])} draws\n{target}"
+        f"{summary['n_train']} training cells, draw of seed {summary['seeds'][0]}\n"
+        f"{_taus(summary)}\n{target}"
     )
 
-    def draw() -> "Figure":
+    def draw():
         from tnasp_jax import plotting
 
         return plotting.scatter(
@@ -148,8 +136,17 @@ def scatter(
     return draw
 
 
-def _three(value: float | None) -> str:
-    return "undefined" if value is None else f"{value:.3f}"
+def _taus(summary: dict[str, Any]) -> str:
+    """Tau of the first draw, of all draws and of the training label."""
+    tau = summary["kendall_tau"]
+    first = tau["per_seed"][0]
+    said = f"tau-b {'undefined' if first is None else f'{first:.3f}'}"
+    said += f" over {summary['n_test']:,} cells"
+    if len(tau["per_seed"]) > 1:
+        said += f"; {len(tau['per_seed'])} draws: {results.mean_std(tau)}"
+    if summary.get("ceiling") is not None:
+        said += f"; ceiling {summary['ceiling']:.3f} (training label itself)"
+    return said
 
 
 if __name__ == "__main__":

@@ -1,14 +1,12 @@
 """Curves of runs: what the rounds of self-evolution did, and tau by number of labels."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from experiments.figures import TITLES
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from tnasp_jax import PREDICTORS
 
 MODES = {
     "off": "",
@@ -17,6 +15,9 @@ MODES = {
     "control": " + as many plain steps",
 }
 """What a plot calls a way of training."""
+
+Drawer = Callable[[], Any]
+"""Draws a matplotlib figure when it is called."""
 
 Point = tuple[str, dict[str, Any], dict[str, Any]]
 """Curve, number of labels and taus, and the run that they are of."""
@@ -28,7 +29,7 @@ def label(summary: dict[str, Any]) -> str:
     return summary["predictor"] + MODES.get(mode, f" + {mode}")
 
 
-def rounds(summary: dict[str, Any], lines: Sequence[dict[str, Any]]) -> "Figure":
+def rounds(summary: dict[str, Any], lines: Sequence[dict[str, Any]]):
     """Tau, violation and the terms of the Lagrangian after each round.
 
     Args:
@@ -51,11 +52,15 @@ def rounds(summary: dict[str, Any], lines: Sequence[dict[str, Any]]) -> "Figure"
             "Kendall tau-b, validation cells",
             "round (0: before)",
             ["0", *ticks],
-            {"tau": curve(lines[0].get("val_tau_before"), *column("val_tau_after"))},
+            {
+                "last step": curve(
+                    lines[0].get("val_tau_before"), *column("val_tau_after")
+                )
+            },
         )
     ]
     if any(line.get("largest_violation_last") is not None for line in lines):
-        names = {"round's first step": "first", "round's last step": "last"}
+        names = {"first step": "first", "last step": "last"}
         panels += [
             Panel(
                 "largest |violation|, label units²",
@@ -86,14 +91,15 @@ def rounds(summary: dict[str, Any], lines: Sequence[dict[str, Any]]) -> "Figure"
     return plotting.curves({title: panels})
 
 
-def of_runs(summaries: Sequence[dict[str, Any]]) -> dict[str, Callable[[], "Figure"]]:
+def of_runs(summaries: Sequence[dict[str, Any]]) -> dict[str, Drawer]:
     """How to draw the learning curves that some runs give, by file name.
 
-    Runs belong together that rank the cells of one table by one label; a predictor with
-    one number of labels is a point beside the curves of the others.
+    Runs belong together that learn one label of a table and rank as many of its cells by
+    one label; a predictor with one number of labels is a point beside the curves of the
+    others.
     """
     groups: dict[str, list[Point]] = {}
-    for summary in summaries:
+    for summary in sorted(summaries, key=_order):
         name = f"learning_curve_{_group(summary)}.png"
         points = summary.get("learning_curve") or [summary]
         found = groups.setdefault(name, [])
@@ -105,7 +111,7 @@ def of_runs(summaries: Sequence[dict[str, Any]]) -> dict[str, Callable[[], "Figu
     }
 
 
-def learning_curve(points: Sequence[Point]) -> "Figure":
+def learning_curve(points: Sequence[Point]):
     """Tau, of all cells and of those held out, by the number of labels."""
     from tnasp_jax import plotting
     from tnasp_jax.plotting import Panel
@@ -142,8 +148,18 @@ def _group(summary: dict[str, Any]) -> str:
     """The part of a file's name for runs that are comparable."""
     if summary.get("learning_curve"):
         return summary["name"]
-    parts = [summary["table"], summary["eval_target"], str(summary["n_test"])]
-    return "_".join(parts)
+    parts = ("table", "train_target", "eval_target", "n_test")
+    return "_".join(str(summary[part]) for part in parts)
+
+
+def _order(summary: dict[str, Any]) -> tuple[int, int]:
+    """Predictors as in the registry, plain training first."""
+    predictors, modes = [*PREDICTORS, summary["predictor"]], [*MODES, None]
+    mode = summary.get("self_evolution", "off")
+    return (
+        predictors.index(summary["predictor"]),
+        modes.index(mode if mode in MODES else None),
+    )
 
 
 def _is_curve(points: Sequence[Point]) -> bool:

@@ -257,11 +257,12 @@ def scatter(
     limits, inside, dots = _inside(predicted, measured)
     figure = Figure(figsize=(6.4, 5.6), layout="constrained", dpi=130)
     axes = figure.subplots()
+    few = inside.sum() < 1000
     axes.scatter(
         100 * measured[inside],
         100 * predicted[inside],
-        s=4,
-        alpha=0.25,
+        s=16 if few else 4,
+        alpha=0.7 if few else 0.25,
         linewidths=0,
         color="#2a6fbb",
         label=dots,
@@ -280,11 +281,11 @@ def scatter(
     axes.set(
         xlim=limits,
         ylim=limits,
-        title=title,
         xlabel=f"{measured_label}, %",
         ylabel=f"{predicted_label}, %",
     )
-    legend = axes.legend(loc="upper left", frameon=False, markerscale=2)
+    axes.set_title(title, fontsize=9, loc="left")
+    legend = axes.legend(loc="upper left", frameon=False, markerscale=1 if few else 2)
     for handle in legend.legend_handles:
         if handle is not None:
             handle.set_alpha(1)

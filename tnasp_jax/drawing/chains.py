@@ -22,6 +22,7 @@ WIDTH = 7.0
 
 _BOX, _BETWEEN, _STAGES = 0.5, 0.05, 0.16
 _POINT_OF_KERNEL = 0.1  # Inches of height for each point of a kernel's side.
+_TIMES = "\N{MULTIPLICATION SIGN}"
 
 
 class Layer(NamedTuple):
@@ -95,7 +96,7 @@ def groups_of(space: ChainSpace, architecture: Architecture) -> list[Group]:
     skeleton = space.skeleton.widened(multiplier)
     side = int(layout.resolution[0])
     side = -(-side // 2)
-    stem = [Layer("stem", ("stem", "3×3"), 3, colours.ENDS)]
+    stem = [Layer("stem", ("stem", f"3{_TIMES}3"), 3, colours.ENDS)]
     groups = [Group(tuple(stem), _under(skeleton.stem, 2, side))]
     if skeleton.first:
         fixed = _layer(Block(3, 1), False)
@@ -111,7 +112,7 @@ def groups_of(space: ChainSpace, architecture: Architecture) -> list[Group]:
         )
         side = -(-side // stage.stride)
         groups.append(Group(layers, _under(stage.width, stage.stride, side)))
-    head = Layer("head", ("head", "1×1"), 3, colours.ENDS)
+    head = Layer("head", ("head", f"1{_TIMES}1"), 3, colours.ENDS)
     groups.append(Group((head,), (f"{skeleton.mixed or skeleton.head} ch",)))
     return groups
 
@@ -119,14 +120,14 @@ def groups_of(space: ChainSpace, architecture: Architecture) -> list[Group]:
 def _layer(block: Block, se: bool) -> Layer:
     if not block.expansion:
         return Layer(block.name, ("skip",), 2, "white", False)
-    lines = (f"{block.kernel}×{block.kernel}", f"e{block.expansion}")
+    lines = (f"{block.kernel}{_TIMES}{block.kernel}", f"e{block.expansion}")
     if se or block.se:
         lines = (lines[0], f"{lines[1]} SE")
     return Layer(block.name, lines, block.kernel, colours.EXPANSIONS[block.expansion])
 
 
 def _under(width: int, stride: int, side: int) -> tuple[str, ...]:
-    return f"{width} ch", f"stride {stride}", f"{side}×{side}"
+    return f"{width} ch", f"stride {stride}", f"{side}{_TIMES}{side}"
 
 
 def _rows(groups: list[Group]) -> list[list[Group]]:

@@ -6,6 +6,7 @@ layer that it passes, an order within layers, then coordinates. Letters: V nodes
 are nodes and the places where edges pass.
 """
 
+import itertools
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
@@ -66,7 +67,7 @@ def layout(
     levels = layers_of(len(sizes), edges, floating, top, last)
     slots = list(levels)
     chains = [_chain(slots, levels, edge) for edge in edges]
-    segments = [pair for chain in chains for pair in zip(chain, chain[1:], strict=False)]
+    segments = [pair for chain in chains for pair in itertools.pairwise(chain)]
     rows = crossings.ordered(slots, segments)
     widths = [width for width, _ in sizes] + [PASSING] * (len(slots) - len(sizes))
     x = straighten.coordinates(rows, segments, widths, len(sizes))
@@ -78,7 +79,7 @@ def layout(
     ports = _ports(segments, x, sizes)
     routes = []
     for chain in chains:
-        pairs = list(zip(chain, chain[1:], strict=False))
+        pairs = list(itertools.pairwise(chain))
         routes.append(_route(pairs, slots, bands, ports, x, centres, sizes))
     return Layout(tuple(centres), tuple(routes), right - left, bands[-1][1])
 

@@ -1,7 +1,8 @@
 """Pictures as figures and files by matplotlib (the extra `plots`)."""
 
 import io
-from typing import TYPE_CHECKING
+import itertools
+from typing import TYPE_CHECKING, Any
 
 from tnasp_jax.drawing.picture import FONT, LINE_HEIGHT, Box, Curve, Picture
 
@@ -14,7 +15,7 @@ _DOTS_PER_INCH = 300
 _INK, _PALE = "#222222", "#A0A0A0"
 _ARROW = (0.045, 0.075)  # Width and length, inches.
 # Text stays text, and nothing depends on chance or the date.
-_SETTINGS = {
+_SETTINGS: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "tnasp_jax",
     "font.family": "DejaVu Sans",
@@ -79,7 +80,7 @@ def _draw_curve(axes: "Axes", curve: Curve) -> None:
     if curve.arrow:
         stops[-1] = (tip[0], tip[1] - 0.8 * _ARROW[1])
     vertices, codes = [stops[0]], [Path.MOVETO]
-    for (x, y), (to_x, to_y) in zip(stops, stops[1:], strict=False):
+    for (x, y), (to_x, to_y) in itertools.pairwise(stops):
         middle = (y + to_y) / 2
         vertices += [(x, middle), (to_x, middle), (to_x, to_y)]
         codes += [Path.CURVE4] * 3

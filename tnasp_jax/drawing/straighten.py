@@ -5,10 +5,12 @@ a linear program in place of their network simplex. It leaves nodes anywhere bet
 their neighbours; at the end they are moved to the middle.
 """
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
 import scipy.optimize
+import scipy.sparse
 
 APART = 0.1
 """Between two boxes of a layer, or a box and an edge that passes it, inches."""
@@ -54,29 +56,29 @@ def coordinates(
 
 def _straight(rows, segments, widths, num_nodes) -> np.ndarray:
     """The linear program: unknowns are the x of slots, then the length of segments."""
-    slots, total = len(widths), len(widths) + len(segments)
-    bounds, limits = [], []
+    slots, limits = len(widths), []
+    entries: list[tuple[int, int, int]] = []  # Row, column and coefficient.
     for row in rows:
-        for left, right in zip(row, row[1:], strict=False):
-            line = np.zeros(total)
-            line[[left, right]] = 1, -1
-            bounds.append(line)
+        for left, right in itertools.pairwise(row):
+            entries += [(len(limits), left, 1), (len(limits), right, -1)]
             limits.append(-(widths[left] + widths[right]) / 2 - APART)
-    for at, (i, j) in enumerate(segments):
+    # Whatever nothing pulls stands as far left as it may.
+    cost = [1e-3] * slots
+    for at, (i, j) in enumerate(segments, start=slots):
+        cost.append(_WEIGHTS[(i >= num_nodes) + (j >= num_nodes)])
         for sign in (1, -1):
-            line = np.zeros(total)
-            line[[i, j, slots + at]] = sign, -sign, -1
-            bounds.append(line)
+            new = len(limits)
+            entries += [(new, i, sign), (new, j, -sign), (new, at, -1)]
             limits.append(0.0)
-    cost = np.zeros(total)
-    cost[:slots] = 1e-3  # Whatever nothing pulls stands as far left as it may.
-    for at, (i, j) in enumerate(segments):
-        cost[slots + at] = _WEIGHTS[(i >= num_nodes) + (j >= num_nodes)]
-    if not bounds:
+    if not limits:
         return np.zeros(slots)
-    found = scipy.optimize.linprog(
-        cost, np.array(bounds), np.array(limits), method="highs"
+    at_row, at_column, values = zip(*entries, strict=True)
+    bounds = scipy.sparse.csr_array(
+        (values, (at_row, at_column)), shape=(len(limits), len(cost)), dtype=float
     )
+    found = scipy.optimize.linprog(cost, bounds, limits, method="highs")
+    if found.x is None:
+        raise RuntimeError(f"the layout of a drawing failed: {found.message}")
     return found.x[:slots]
 
 

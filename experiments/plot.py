@@ -1,6 +1,6 @@
 """Plots of finished runs.
 
-python -m experiments.plot RUN ... [--out=plots]
+python -m experiments.plot RUN ... [--out=runs/plots]
 
 RUN is the folder of a finished run. Each gets scatter_NAME.png, predicted against measured
 accuracy by its first draw; one with self-evolution also rounds_NAME.png, what each round
@@ -27,7 +27,7 @@ Plots = dict[str, Drawer]
 
 
 def define(values: flags.FlagValues) -> None:
-    flags.DEFINE_string("out", "plots", "folder of the plots", flag_values=values)
+    flags.DEFINE_string("out", "runs/plots", "folder of the plots", flag_values=values)
     command.define_shared(values, ("data_dir", "debug"))
 
 

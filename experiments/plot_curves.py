@@ -35,60 +35,47 @@ def rounds(summary: dict[str, Any], lines: Sequence[dict[str, Any]]):
     Args:
       summary: results.json of a run with self-evolution.
       lines: a round each, as metrics.jsonl has them; means over the draws.
+
+    Returns:
+      A matplotlib figure.
     """
     from tnasp_jax import plotting
-    from tnasp_jax.plotting import Panel
 
-    def curve(*values: float | None) -> tuple[np.ndarray, np.ndarray]:
-        found = np.array(values, float)
-        return found, np.full(len(found), np.nan)
-
-    def column(name: str) -> list[float | None]:
-        return [line.get(name) for line in lines]
-
-    ticks = [str(line["round"]) for line in lines]
-    panels = [
-        Panel(
-            "Kendall tau-b, validation cells",
-            "round (0: before)",
-            ["0", *ticks],
-            {
-                "last step": curve(
-                    lines[0].get("val_tau_before"), *column("val_tau_after")
-                )
-            },
-        )
-    ]
-    if any(line.get("largest_violation_last") is not None for line in lines):
-        names = {"first step": "first", "last step": "last"}
-        panels += [
-            Panel(
-                "largest |violation|, label units²",
-                "round",
-                ticks,
-                {
-                    name: curve(*column(f"largest_violation_{at}"))
-                    for name, at in names.items()
-                },
-                positive=True,
-            ),
-            Panel(
-                "terms of the Lagrangian, last step",
-                "round",
-                ticks,
-                {
-                    name: curve(*column(f"{name}_last"))
-                    for name in ("fit", "proxy", "constraint")
-                },
-            ),
-        ]
     target, _, _ = summary["targets"][summary["train_target"]].partition(", fraction")
     title = (
         f"{TITLES.get(summary['table'], summary['table'])}: {label(summary)}, "
         f"{summary['n_train']} training and {summary['n_val']} validation cells; mean of "
         f"{len(summary['seeds'])} draws\n{target}"
     )
-    return plotting.curves({title: panels})
+    return plotting.curves({title: _panels(lines)})
+
+
+def _panels(lines: Sequence[dict[str, Any]]) -> list:
+    from tnasp_jax.plotting import Panel
+
+    def column(name: str, *before: float | None) -> tuple[np.ndarray, np.ndarray]:
+        found = np.array([*before, *(line.get(name) for line in lines)], float)
+        return found, np.full(len(found), np.nan)
+
+    ticks = [str(line["round"]) for line in lines]
+    tau = {"last step": column("val_tau_after", lines[0].get("val_tau_before"))}
+    panels = [
+        Panel(
+            "Kendall tau-b, validation cells", "round (0: before)", ["0", *ticks], tau
+        )
+    ]
+    if all(line.get("largest_violation_last") is None for line in lines):
+        return panels  # The control has no constraints.
+    violation = {
+        f"{at} step": column(f"largest_violation_{at}") for at in ("first", "last")
+    }
+    terms = {name: column(f"{name}_last") for name in ("fit", "proxy", "constraint")}
+    name = "largest |violation|, label units\u00b2"
+    return [
+        *panels,
+        Panel(name, "round", ticks, violation, positive=True),
+        Panel("terms of the Lagrangian, last step", "round", ticks, terms),
+    ]
 
 
 def of_runs(summaries: Sequence[dict[str, Any]]) -> dict[str, Drawer]:

@@ -135,17 +135,10 @@ def diagram(
     floating = [at for at, part in enumerate(parts) if part.kind == "label"]
     found = layered.layout(sizes, edges, floating, top, last)
     boxes = [
-        Box(
-            part.name,
-            lines[at],
-            found.centres[at][0] + MARGIN,
-            found.centres[at][1] + MARGIN,
-            *sizes[at],
-            kind=part.kind,
-            colour=part.colour,
-            live=part.live,
+        Box(part.name, text, x + MARGIN, y + MARGIN, *size, *part[1:])
+        for part, text, (x, y), size in zip(
+            parts, lines, found.centres, sizes, strict=True
         )
-        for at, part in enumerate(parts)
     ]
     curves = [
         Curve(

@@ -65,7 +65,12 @@ def to_bytes(run: runs.Run, *, platforms: Sequence[str] = PLATFORMS) -> bytes:
         program = jax.export.export(jax.jit(predict), platforms=platforms)(*inputs)
         return bytes(program.serialize())
     # What JAX says when a shape must be a number, or a callback leaves it.
-    except (TypeError, NotImplementedError, ValueError) as error:
+    except (
+        TypeError,
+        ValueError,
+        NotImplementedError,
+        jax.errors.InconclusiveDimensionOperation,
+    ) as error:
         reason = str(error).strip().partition("\n")[0].strip()
         raise ValueError(
             f"predictor {run.predictor_name!r} cannot be exported for "

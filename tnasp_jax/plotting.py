@@ -170,7 +170,7 @@ def calibration(
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(3.4 * len(panels), 3.6), layout="constrained", dpi=150)
+    figure = Figure(figsize=(3.4 * len(panels), 4.2), layout="constrained", dpi=150)
     names = list(dict.fromkeys(name for found in panels.values() for name in found))
     handles = {}
     axes_of = figure.subplots(1, len(panels), squeeze=False)[0]

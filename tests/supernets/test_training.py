@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tnasp_jax import supernets
+from tnasp_jax.spaces import NASBENCH201
 from tnasp_jax.supernets import training
 
 NET = supernets.nasbench201((3, 4))
@@ -23,7 +24,7 @@ def equal(tree, other):
 
 def test_gradients_of_paths_are_summed():
     params = NET.init(jax.random.key(1))
-    params["linear"] += 0.1
+    params["linear"] = jax.random.normal(jax.random.key(3), params["linear"].shape)
     paths = supernets.fairnas(jax.random.key(2), 6, 5)
     step = jax.jit(functools.partial(supernets.sum_over_paths, NET))
     loss, grads = step(params, paths, IMAGES, LABELS)
@@ -32,8 +33,11 @@ def test_gradients_of_paths_are_summed():
     expected = jax.tree.map(lambda *leaves: sum(leaves), *[part[1] for part in single])
     for name in params:
         np.testing.assert_allclose(grads[name], expected[name], rtol=1e-3, atol=1e-4)
-    # Each convolution was chosen by one of the paths.
-    assert all(np.abs(grads["conv_3x3_1"]).max(axis=(1, 2, 3, 4)) > 0)
+    # Each convolution was chosen by one path, and moves where that leads to the output.
+    pruned = [NASBENCH201.prune(tuple(path)) for path in paths.tolist()]
+    leads = [any(path[edge] == 3 for path in pruned) for edge in range(6)]
+    moves = np.abs(grads["conv_3x3_1"]).max(axis=(1, 2, 3, 4)) > 0
+    assert moves.tolist() == leads and sum(leads) > 2
 
 
 @pytest.mark.parametrize("sampling", supernets.SAMPLERS)

@@ -27,6 +27,7 @@ FILES = tuple(
         "docs/darts.md",
         "docs/chains.md",
         "docs/results.md",
+        "docs/supernets.md",
     )
 )
 QUICKSTART = "python -m experiments.quickstart --workdir=runs/quickstart --overwrite"
@@ -61,6 +62,7 @@ def all_blocks(data_dir: Path | None) -> dict[str, Callable[[], str]]:
         "all_tables": lambda: tables.document(Path("results"), "markdown"),
         "ranking_darts": lambda: tables.of_spaces(Path("results"), ranked.DARTS),
         "ranking_mnasnet": lambda: tables.of_spaces(Path("results"), ranked.MNASNET),
+        "supernets": lambda: tables.of_supernets(Path("results")),
         "quickstart": _quickstart,
     }
     for name in benchmarks.NAMES:

@@ -8,7 +8,7 @@ from experiments import command, table_command
 
 
 def main(values) -> int:
-    return table_command.main(values, official="nb101")
+    return table_command.main(values, module="nb101")
 
 
 if __name__ == "__main__":

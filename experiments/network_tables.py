@@ -1,7 +1,8 @@
-"""Tables 3 and 8 as sections: published networks, and what our searches found.
+"""Tables 3 and 8, and the supernets of Table 1's rows, as sections.
 
-Ours stand apart, since no network of ours was trained on ImageNet or for 600 epochs:
-their score is what a surrogate or a predictor says.
+Ours stand apart from what was published, since no network of ours was trained on
+ImageNet or for 600 epochs: their score is what a surrogate or a predictor says, and
+supernets are trained on the digits.
 """
 
 from pathlib import Path
@@ -14,11 +15,14 @@ from experiments.table_format import Section
 FOLDER = "networks"
 """Of results/: the table8.json of searches, under the names of their flag files."""
 
+SUPERNETS = "supernets"
+"""Of results/: the results.json of experiments.supernet, under their names."""
+
 _LATER = "later: published after TNASP"
 
 
 def sections(folder: Path) -> list[Section]:
-    """Table 3, Table 8, and our searches under the limits of Table 8.
+    """Supernets, Table 3, Table 8, and our searches under the limits of Table 8.
 
     Args:
       folder: of finished results.
@@ -27,6 +31,7 @@ def sections(folder: Path) -> list[Section]:
       UserError: for a damaged file.
     """
     return [
+        *supernets(folder),
         Section(
             "Table 3: networks found in the DARTS space, CIFAR-10",
             [
@@ -45,12 +50,41 @@ def sections(folder: Path) -> list[Section]:
             ],
             _published(TABLE8, "M FLOPs"),
         ),
-        *(_ours(results.read_json(path)) for path in _files(folder)),
+        *(_ours(results.read_json(path)) for path in _files(folder, FOLDER)),
     ]
 
 
-def _files(folder: Path) -> list[Path]:
-    return sorted((folder / FOLDER).glob("*.json"))
+def supernets(folder: Path) -> list[Section]:
+    """How supernets rank, one section, or none without a result; see `sections`."""
+    found = [results.read_json(path) for path in _files(folder, SUPERNETS)]
+    if not found:
+        return []
+    grid = [["sampling", "steps", "paths", "cells", "tau", "accuracy of a path, %"]]
+    for one in found:
+        accuracies = one["mean_accuracy"]
+        grid.append(
+            [
+                one["sampling"],
+                f"{one['steps']:,}",
+                f"{one['steps'] * one['paths_per_step']:,}",
+                f"{one['n_archs']:,}",
+                results.mean_std(one["kendall_tau"]),
+                f"{100 * sum(accuracies) / len(accuracies):.1f}",
+            ]
+        )
+    first = found[0]
+    notes = [
+        f"ranked by {first['eval_target']}: {first['targets'][first['eval_target']]}",
+        f"tau: Kendall tau-b, mean (sd) over {len(first['seeds'])} supernets; cells: "
+        "those that were scored, drawn once",
+        "paths: trained in all; no number of a paper stands beside, since none is of "
+        "these images",
+    ]
+    return [Section("Ranking by a supernet, NAS-Bench-201 on digits", notes, grid)]
+
+
+def _files(folder: Path, of: str) -> list[Path]:
+    return sorted((folder / of).glob("*.json"))
 
 
 def _published(rows: tuple[Found, ...], cost: str) -> list[list[str]]:

@@ -11,7 +11,7 @@ from experiments import command, ranked, table_command
 
 
 def main(values) -> int:
-    return table_command.main(values, official="rank")
+    return table_command.main(values, module="rank")
 
 
 if __name__ == "__main__":

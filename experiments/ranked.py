@@ -59,6 +59,12 @@ MNASNET = (
 TABLES = {table.table: table for table in (*DARTS, *MNASNET)}
 """By name, as `--table` and the names of cells have it."""
 
+SPACES = {
+    **{table.table: "darts" for table in DARTS},
+    **{table.table: "mnasnet" for table in MNASNET},
+}
+"""The space of each, with which its flag files begin."""
+
 _VALIDATION = {"darts545": 50, "darts214": 20}
 
 

@@ -44,11 +44,14 @@ _NAME = re.compile(
 class Named(NamedTuple):
     """A cell by name: the command's module and arguments that make it.
 
-    The module, `official`, is "nb101", "nb201" or "rank".
+    Attributes:
+      name: of the cell.
+      module: of `experiments`, "nb101", "nb201" or "rank".
+      arguments: its flags.
     """
 
     name: str
-    official: str
+    module: str
     arguments: list[str]
 
 
@@ -82,7 +85,7 @@ def main(values: flags.FlagValues, names: list[str]) -> int:
             table,
             Path(values.runs) / n.name,
             flags_text=flags_text,
-            argv=["python", "-m", f"experiments.{n.official}", *n.arguments],
+            argv=["python", "-m", f"experiments.{n.module}", *n.arguments],
             from_run=_plain_run(cell, Path(values.runs)),
             resume=True,
             quiet=True,
@@ -110,7 +113,7 @@ def read_name(name: str) -> Named:
             f"{name}: expected TABLE_PREDICTOR[_se|_seproj|_control]_N[_testM], "
             "such as nb201_tnasp_se_78"
         )
-    official, space = _command_and_space(match["table"])
+    module, space = _module_and_space(match["table"])
     flagfile = FLAGFILES / f"{space}_{match['predictor']}.flags"
     if not flagfile.is_file():
         known = sorted(p.stem for p in FLAGFILES.glob(f"{space}_*.flags"))
@@ -125,15 +128,15 @@ def read_name(name: str) -> Named:
         arguments.append(f"--n_test={match['test']}")
     if match["table"] == "nb201digits":
         arguments.append("--table=digits")
-    if official == "rank":
+    if module == "rank":
         arguments.append(f"--table={match['table']}")
-    return Named(name, official, arguments)
+    return Named(name, module, arguments)
 
 
-def _command_and_space(table: str) -> tuple[str, str]:
+def _module_and_space(table: str) -> tuple[str, str]:
     """The module that runs a table, and what its flag files begin with."""
-    if table in ranked.TABLES:
-        return "rank", "mnasnet" if table == "accel" else "darts"
+    if table in ranked.SPACES:
+        return "rank", ranked.SPACES[table]
     return ("nb101", "nb101") if table == "nb101" else ("nb201", "nb201")
 
 
@@ -148,16 +151,16 @@ def _prepare(
     named: Named, values: flags.FlagValues, tables: dict[str, Table]
 ) -> tuple[Cell, Table, str]:
     flag_values = strict_flags.create(
-        ranked.define if named.official == "rank" else command.define_shared
+        ranked.define if named.module == "rank" else command.define_shared
     )
     absolute = named.arguments[0].replace("experiments/flagfiles", FLAGFILES.as_posix())
     arguments = [absolute, *named.arguments[1:]]
     if values.data_dir:
         arguments.append(f"--data_dir={values.data_dir}")
     strict_flags.parse(flag_values, arguments)
-    key = f"{named.official} {flag_values.table}"
+    key = f"{named.module} {flag_values.table}"
     if key not in tables:
-        tables[key] = table_command.load_table(flag_values, named.official)
+        tables[key] = table_command.load_table(flag_values, named.module)
     cell = table_command.cell_of(flag_values, tables[key])
     if cell.name != named.name:
         raise UserError(f"{named.name}: write {cell.name}")

@@ -14,19 +14,18 @@ from tnasp_jax.training.self_evolution import EvolutionConfig
 from tnasp_jax.training.supervised import FitConfig
 
 
-def main(values: flags.FlagValues, official: str) -> int:
+def main(values: flags.FlagValues, module: str) -> int:
     """Runs the cell that the flags describe and prints its report.
 
     Args:
       values: parsed flags.
-      official: the command: "nb101" or "nb201", as their official tables are called, or
-        "rank".
+      module: the command, "nb101", "nb201" or "rank".
     """
     if not values.workdir:
         raise UserError("--workdir is missing; name the folder for the run")
     command.check_shared(values)
     devices.use_all_cores()
-    table = load_table(values, official)
+    table = load_table(values, module)
     cell = cell_of(values, table)
     summary = pipeline.run_cell(
         cell,
@@ -45,13 +44,13 @@ def main(values: flags.FlagValues, official: str) -> int:
     return 0
 
 
-def load_table(values: flags.FlagValues, official: str) -> Table:
+def load_table(values: flags.FlagValues, module: str) -> Table:
     """The table that the flags name."""
-    if official == "rank":
+    if module == "rank":
         return ranked.load(values)
     if values.table == "official":
-        return benchmarks.load(official, command.data_dir(values))
-    if official != "nb201":
+        return benchmarks.load(module, command.data_dir(values))
+    if module != "nb201":
         raise UserError(
             f"--table={values.table}: the embedded table is of NAS-Bench-201; use "
             "python -m experiments.nb201"

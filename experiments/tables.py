@@ -5,7 +5,7 @@ python -m experiments.tables [--format=text|markdown|csv] [--results=results] [-
 A row of ours is the mean (sd) over ten draws, or as many as it says; under each table
 stand what our rows cost, and why they differ from the published ones where they do.
 Other spaces (experiments.rank) have no published rows; what a surrogate computed is
-called so. Tables 3 and 8 are of networks that searches found. csv holds Kendall's taus
+called so. Rankings by supernets follow, and Tables 3 and 8, of networks that searches found. csv holds Kendall's taus
 alone; `--short` prints the one table of the README: the methods that this library has.
 Missing cells are `-`.
 """
@@ -57,6 +57,13 @@ def of_spaces(folder: Path, which: Sequence[Published]) -> str:
     """Some of the tables of other spaces as markdown, for a block of the docs."""
     blocks = table_rows.main_blocks(read_results(folder), which)
     return table_format.markdown(blocks, details=False)
+
+
+def of_supernets(folder: Path) -> str:
+    """The ranking by supernets as markdown, for a block of the docs."""
+    return table_format.markdown(
+        [], details=False, more=network_tables.supernets(folder)
+    )
 
 
 def read_results(folder: Path) -> Results:

@@ -43,3 +43,12 @@ def test_commands_name_what_exists(page):
     for name in re.findall(r"--flagfile=(experiments/\S+\.flags)", page.read_text()):
         made_by_the_page = f"`{name}`, the recipe" in page.read_text()
         assert made_by_the_page or (ROOT / name).is_file(), name
+
+
+def test_figures_of_the_pages_are_those_of_the_results():
+    """Pages of the site cannot show a file beside docs/, so that some stand twice."""
+    figures = {path.name: path for path in (ROOT / "results/figures").glob("*.png")}
+    shown = [p for p in (ROOT / "docs/images").glob("*.png") if p.name in figures]
+    assert shown
+    for path in shown:
+        assert path.read_bytes() == figures[path.name].read_bytes(), path.name

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from experiments import figure5, top_ranks
+from tests.made_results import run_folder
 from tnasp_jax import benchmarks, plotting
 
 TABLE = benchmarks.load("nb201digits")
@@ -15,27 +16,9 @@ TRUTH = TABLE.label("digits_test")
 
 def write_run(home, predictor, scores, index=None, **changes):
     """A made run folder of the cell nb201digits_PREDICTOR_78."""
-    folder = home / f"nb201digits_{predictor}_78"
-    folder.mkdir(parents=True)
     index = np.arange(len(TABLE)) if index is None else index
-    targets = ("digits_val", "digits_test")
-    summary = {
-        "name": folder.name,
-        "table": "nb201digits",
-        "space": "nasbench201",
-        "predictor": predictor,
-        "self_evolution": "off",
-        "n_train": 78,
-        "n_test": scores.shape[1],
-        "seeds": list(range(len(scores))),
-        "train_target": "digits_val",
-        "eval_target": "digits_test",
-        "targets": {name: TABLE.describe[name] for name in targets},
-        "data_sha256": TABLE.sha256,
-    }
-    (folder / "results.json").write_text(json.dumps(summary | changes))
-    np.savez(folder / "predictions.npz", index=index, scores=scores)
-    return folder
+    arrays = {"index": index, "scores": scores}
+    return run_folder(home, TABLE, predictor, 78, arrays, **changes)
 
 
 @pytest.fixture

@@ -24,8 +24,21 @@ FOUND = {
 }
 
 
-def write(folder, text):
-    path = folder / network_tables.FOLDER / "mine.json"
+SUPERNET = {
+    "sampling": "fairnas",
+    "steps": 200,
+    "paths_per_step": 5,
+    "n_archs": 1000,
+    "eval_target": "a_label",
+    "targets": {"a_label": "what it is"},
+    "seeds": [0, 1],
+    "kendall_tau": {"mean": 0.2, "std": 0.01},
+    "mean_accuracy": [0.8, 0.9],
+}
+
+
+def write(folder, text, of=network_tables.FOLDER):
+    path = folder / of / "mine.json"
     path.parent.mkdir()
     path.write_text(text)
 
@@ -37,6 +50,16 @@ def test_ours_stand_apart_and_say_what_they_are(tmp_path):
     assert all("was run here" in str(section.notes) for section in published)
     assert "surrogate, not measured" in ours.notes
     assert ours.grid[1] == ["433", "evolution", "76.54 (0.12)", "76.62", "5.43", "433"]
+
+
+def test_supernets_come_first_and_only_where_there_are_any(tmp_path):
+    assert network_tables.supernets(tmp_path) == []
+    write(tmp_path, json.dumps(SUPERNET), network_tables.SUPERNETS)
+    (section,) = network_tables.supernets(tmp_path)
+    row = ["fairnas", "200", "1,000", "1,000", "0.200 (sd 0.010)", "85.0"]
+    assert section.grid[1] == row
+    assert "ranked by a_label: what it is" in section.notes
+    assert network_tables.sections(tmp_path)[0] == section
 
 
 def test_published_rows(tmp_path):

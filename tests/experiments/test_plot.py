@@ -1,12 +1,12 @@
 """Plots of finished runs: made run folders, and the command as a user runs it."""
 
-import json
 import re
 
 import numpy as np
 import pytest
 
 from experiments import plot, plot_curves
+from tests.made_results import run_folder
 from tnasp_jax import benchmarks
 
 pytest.importorskip("matplotlib")
@@ -35,38 +35,20 @@ def line(round_):
 
 def write_run(home, predictor="tnasp", n_train=78, **changes):
     """A made run folder of two draws on the embedded table."""
-    folder = home / f"nb201digits_{predictor}_{n_train}"
-    folder.mkdir(parents=True)
-    summary = {
-        "name": folder.name,
-        "table": "nb201digits",
-        "space": "nasbench201",
-        "predictor": predictor,
-        "self_evolution": "off",
-        "n_train": n_train,
+    arrays = {
+        "index": np.arange(len(TABLE)),
+        "scores": np.stack([TRUTH, TRUTH]).astype(np.float32),
+        "train_index": np.arange(2 * n_train).reshape(2, n_train),
+    }
+    known = {
         "n_val": 200,
-        "n_test": len(TABLE),
         "seeds": [3, 4],
-        "train_target": "digits_val",
-        "eval_target": "digits_test",
-        "targets": {
-            name: TABLE.describe[name] for name in ("digits_val", "digits_test")
-        },
         "kendall_tau": tau(0.6 + n_train / 1000),
         "kendall_tau_heldout": tau(0.5 + n_train / 1000),
         "ceiling": 0.9,
-        "data_sha256": TABLE.sha256,
         "self_evolution_rounds": [],
     }
-    (folder / "results.json").write_text(json.dumps(summary | changes))
-    scores = np.stack([TRUTH, TRUTH]).astype(np.float32)
-    np.savez(
-        folder / "predictions.npz",
-        index=np.arange(len(TABLE)),
-        scores=scores,
-        train_index=np.arange(2 * n_train).reshape(2, n_train),
-    )
-    return folder
+    return run_folder(home, TABLE, predictor, n_train, arrays, **known | changes)
 
 
 @pytest.fixture

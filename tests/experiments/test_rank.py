@@ -21,6 +21,7 @@ from experiments import (
     table_command,
     tables,
 )
+from tests.made_results import result
 from tnasp_jax import benchmarks, runs
 
 ROOT = Path(__file__).parents[2]
@@ -168,29 +169,9 @@ def test_every_flag_file_of_these_spaces_is_a_cell():
 def write(folder, table, predictor, n_train, tau, target, **changes):
     """A made-up results.json."""
     name = f"{table}_{predictor}_{n_train}"
-    value = {"per_seed": [tau] * 10, "mean": tau, "std": 0.0123}
-    summary = {
-        "name": name,
-        "table": table,
-        "predictor": predictor,
-        "self_evolution": "off",
-        "se_rounds": 0,
-        "train_target": target,
-        "eval_target": target,
-        "targets": {target: f"what {target} is"},
-        "n_train": n_train,
-        "n_val": 50,
-        "n_test": 441,
-        "seeds": list(range(10)),
-        "kendall_tau": value,
-        "kendall_tau_by_target": {target: value},
-        "kendall_tau_heldout": value | {"mean": tau - 0.05},
-        "ceiling_by_target": {target: 1.0},
-        "train_steps": 0,
-        "wall_seconds": 9.0,
-        "device": "cpu x2",
-    }
-    (folder / f"{name}.json").write_text(json.dumps(summary | changes))
+    changes = {"n_val": 50, "n_test": 441, **changes}
+    made = result(name, table, predictor, n_train, tau, target, [target], **changes)
+    (folder / f"{name}.json").write_text(json.dumps(made))
 
 
 @pytest.fixture

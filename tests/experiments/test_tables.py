@@ -11,6 +11,7 @@ import pytest
 from experiments import blocks, published, reasons, table_rows, tables, targets
 from experiments.command import UserError
 from experiments.published import Column
+from tests.made_results import result
 from tnasp_jax import benchmarks
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,30 +25,8 @@ def write(folder, name, tau, **changes):
         "nb201": ("c10v_val", "c10_test", "c10v_test"),
         "nb201digits": ("digits_val", "digits_test"),
     }[table]
-    value = {"per_seed": [tau] * 10, "mean": tau, "std": 0.0123}
-    summary = {
-        "name": name,
-        "table": table,
-        "predictor": predictor,
-        "self_evolution": "off",
-        "se_rounds": 0,
-        "train_target": train,
-        "eval_target": test[0],
-        "targets": {target: f"what {target} is" for target in (train, *test)},
-        "n_train": n_train,
-        "n_test": 15_625,
-        "seeds": list(range(10)),
-        "kendall_tau": value,
-        "kendall_tau_by_target": {
-            target: value | {"mean": tau + at / 100} for at, target in enumerate(test)
-        },
-        "kendall_tau_heldout": value | {"mean": tau - 0.05},
-        "ceiling_by_target": dict.fromkeys(test, 0.89412),
-        "train_steps": 30 * n_train,
-        "wall_seconds": 1234.56,
-        "device": "cpu x2",
-    }
-    (folder / f"{name}.json").write_text(json.dumps(summary | changes))
+    made = result(name, table, predictor, n_train, tau, train, test, **changes)
+    (folder / f"{name}.json").write_text(json.dumps(made))
 
 
 @pytest.fixture

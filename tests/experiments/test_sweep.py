@@ -63,7 +63,7 @@ def ran(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("name", "official", "arguments"),
+    ("name", "module", "arguments"),
     [
         ("nb101_tnasp_424", "nb101", "nb101_tnasp 424 off"),
         ("nb101_tnasp_nopos_100_test100", "nb101", "nb101_tnasp_nopos 100 off 100"),
@@ -80,7 +80,7 @@ def ran(monkeypatch):
         ("accel_tnasp_se_410_test9", "rank", "mnasnet_tnasp 410 minimax 9 accel"),
     ],
 )
-def test_a_name_is_a_command(name, official, arguments):
+def test_a_name_is_a_command(name, module, arguments):
     named = sweep.read_name(name)
     flagfile, n_train, mode, *rest = arguments.split()
     expected = [
@@ -90,7 +90,7 @@ def test_a_name_is_a_command(name, official, arguments):
     ]
     for word in rest:
         expected.append(f"--n_test={word}" if word.isdigit() else f"--table={word}")
-    assert (named.name, named.official, named.arguments) == (name, official, expected)
+    assert (named.name, named.module, named.arguments) == (name, module, expected)
 
 
 @pytest.mark.parametrize(

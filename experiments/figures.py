@@ -106,5 +106,8 @@ def save_plot(path: Path, draw: Callable[[], Any]) -> None:
 
 
 def _finished(home: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Runs of predictors; the folder may hold those of supernets beside them."""
     for path in sorted(home.glob("*/results.json")):
-        yield path.parent, results.read_json(path)
+        summary = results.read_json(path)
+        if "predictor" in summary:
+            yield path.parent, summary

@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from experiments import figure5, top_ranks
+from experiments import figure5, figures, top_ranks
 from tests.made_results import run_folder
 from tnasp_jax import benchmarks, plotting
 
@@ -233,3 +233,10 @@ def test_many_curves_stay_apart():
         for line in figure.axes[0].lines
     }
     assert len(looks) == len(names)
+
+
+def test_a_run_of_a_supernet_is_passed_by(home):
+    other = home / "supernet"
+    other.mkdir()
+    (other / "results.json").write_text('{"sampling": "spos"}')
+    assert list(figures.find_runs(home, "nb201digits_78")) == ["tnasp", "gp"]

@@ -42,8 +42,8 @@ def result(name, table, predictor, n_train, tau, train, test, **changes):
     } | changes
 
 
-def run_folder(home, table, predictor, n_train, arrays, **changes):
-    """The folder of a run on the embedded table, `arrays` in its predictions.npz."""
+def run_folder(home, digits, predictor, n_train, arrays, **changes):
+    """The folder of a run on the table `digits`, with `arrays` in its predictions.npz."""
     folder = home / f"nb201digits_{predictor}_{n_train}"
     folder.mkdir(parents=True)
     targets = ("digits_val", "digits_test")
@@ -58,8 +58,8 @@ def run_folder(home, table, predictor, n_train, arrays, **changes):
         "seeds": list(range(len(arrays["scores"]))),
         "train_target": targets[0],
         "eval_target": targets[1],
-        "targets": {name: table.describe[name] for name in targets},
-        "data_sha256": table.sha256,
+        "targets": {name: digits.describe[name] for name in targets},
+        "data_sha256": digits.sha256,
     }
     (folder / "results.json").write_text(json.dumps(summary | changes))
     np.savez(folder / "predictions.npz", **arrays)

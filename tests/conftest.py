@@ -1,4 +1,4 @@
-"""Strict JAX settings, and the folder of the real tables.
+"""Strict JAX settings, compiled programs kept, and the folder of the real tables.
 
 This is the one test file that knows where the tables lie by default.
 """
@@ -6,8 +6,18 @@ This is the one test file that knows where the tables lie by default.
 import os
 from pathlib import Path
 
-import jax
-import pytest
+# Most of the suite's time is compilation. What one test compiled serves the next, in
+# commands that tests start as well. A folder a worker: JAX does not lock its files.
+COMPILED = (
+    Path(__file__).resolve().parents[1]
+    / ".pytest_cache/compiled"
+    / os.environ.get("PYTEST_XDIST_WORKER", "alone")
+)
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(COMPILED))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
+
+import jax  # noqa: E402  # It reads the settings when it is imported.
+import pytest  # noqa: E402
 
 # Before anything else starts the backend: two devices, to test what spreads over them.
 jax.config.update("jax_num_cpu_devices", 2)

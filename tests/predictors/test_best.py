@@ -35,18 +35,24 @@ def fitted():
 
 def test_it_is_the_weighted_mean_of_its_parts(fitted):
     predictor, params, graphs, _ = fitted
-    by_process = gp(NASBENCH201, CONFIG.processes).apply(params["processes"], graphs)
-    by_network = dagnet(NASBENCH201, CONFIG.networks).apply(params["networks"], graphs)
-    by_forest = forest(NASBENCH201, CONFIG.forest).apply(params["forest"], graphs)
-    expected = 0.5 * by_process + 0.2 * by_network + 0.3 * by_forest
-    np.testing.assert_allclose(predictor.apply(params, graphs), expected, atol=1e-6)
+    parts = {
+        "processes": (0.5, gp(NASBENCH201, CONFIG.processes)),
+        "networks": (0.2, dagnet(NASBENCH201, CONFIG.networks)),
+        "forest": (0.3, forest(NASBENCH201, CONFIG.forest)),
+    }
+    expected = sum(
+        share * jax.jit(part.apply)(params[name], graphs)
+        for name, (share, part) in parts.items()
+    )
+    scores = jax.jit(predictor.apply)(params, graphs)
+    np.testing.assert_allclose(scores, expected, atol=1e-5)
 
 
 def test_it_learns_and_its_deviation_is_of_the_size_of_its_errors(fitted):
     predictor, params, graphs, labels = fitted
-    scores = np.asarray(predictor.apply(params, graphs[60:]))
+    scores = np.asarray(jax.jit(predictor.apply)(params, graphs[60:]))
     assert scipy.stats.kendalltau(scores, labels[60:]).statistic > 0.7
-    deviation = np.asarray(predictor.deviation(params, graphs[60:]))
+    deviation = np.asarray(jax.jit(predictor.deviation)(params, graphs[60:]))
     errors = np.abs(scores - labels[60:])
     assert 0.3 < np.mean(errors < deviation) <= 1.0
     assert (deviation > 0).all()
@@ -57,8 +63,8 @@ def test_another_name_of_the_space_changes_nothing(fitted):
 
     renamed = best(dataclasses.replace(NASBENCH201, name="somebody's own"), CONFIG)
     np.testing.assert_array_equal(
-        renamed.apply(params, graphs[:5]),
-        best(NASBENCH201, CONFIG).apply(params, graphs[:5]),
+        jax.jit(renamed.apply)(params, graphs[:5]),
+        jax.jit(best(NASBENCH201, CONFIG).apply)(params, graphs[:5]),
     )
 
 
@@ -91,7 +97,9 @@ def test_shares_are_of_what_is_left(fitted):
     config = dataclasses.replace(CONFIG, shares=(0.5, 0.5, 0.0))
     twice = dataclasses.replace(CONFIG, shares=(1.0, 1.0, 0.0))
     left = {name: params[name] for name in ("processes", "networks")}
-    one, other = (best(NASBENCH201, c).apply(left, graphs) for c in (config, twice))
+    one, other = (
+        jax.jit(best(NASBENCH201, c).apply)(left, graphs) for c in (config, twice)
+    )
     np.testing.assert_allclose(one, other, atol=1e-6)
     assert (
         best(NASBENCH201, dataclasses.replace(CONFIG, shares=(0, 1, 0))).deviation

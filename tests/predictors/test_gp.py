@@ -62,15 +62,18 @@ def test_several_priors_are_averaged(fitted):
         gp(NASBENCH201, GpConfig(steps=30, priors=each))
         for each in (priors, priors[:1], priors[1:])
     ]
-    found = [p.fit(jax.random.key(1), graphs[:40], labels[:40]) for p in predictors]
+    found = [
+        jax.jit(p.fit)(jax.random.key(1), graphs[:40], labels[:40]) for p in predictors
+    ]
     both, first, second = (
-        np.asarray(p.apply(params, graphs[40:]))
+        np.asarray(jax.jit(p.apply)(params, graphs[40:]))
         for p, params in zip(predictors, found, strict=True)
     )
     np.testing.assert_allclose(both, (first + second) / 2, atol=1e-3)
     assert np.abs(first - second).max() > 0.01
     spread = [
-        p.deviation(q, graphs[40:]) for p, q in zip(predictors, found, strict=True)
+        jax.jit(p.deviation)(q, graphs[40:])
+        for p, q in zip(predictors, found, strict=True)
     ]
     variance = (spread[1] ** 2 + spread[2] ** 2) / 2 + (first - second) ** 2 / 4
     np.testing.assert_allclose(spread[0], np.sqrt(variance), atol=1e-2)
@@ -81,7 +84,9 @@ def test_the_deviation_of_few_cells_is_that_of_a_process_on_them(fitted):
     few = gp(NASBENCH201, GpConfig(steps=5, deviation_on=15))
     all_ = gp(NASBENCH201, GpConfig(steps=5))
     wide, narrow = (
-        p.deviation(p.fit(jax.random.key(1), graphs[:40], labels[:40]), graphs[40:])
+        jax.jit(p.deviation)(
+            jax.jit(p.fit)(jax.random.key(1), graphs[:40], labels[:40]), graphs[40:]
+        )
         for p in (few, all_)
     )
     assert (wide > narrow - 1e-4).all() and wide.mean() > narrow.mean() + 0.01

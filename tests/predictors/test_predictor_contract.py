@@ -78,14 +78,6 @@ every_predictor = pytest.mark.parametrize(
 )
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _quick_to_compile():
-    """These tests compile many programs and run each a few times."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-
-
 @functools.cache
 def _graphs(space, count=BATCH, seed=0) -> Graphs:
     return space.to_graphs(space.sample(jax.random.key(seed), count))

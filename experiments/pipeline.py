@@ -67,10 +67,7 @@ def run_cell(
     began = time.monotonic()
     predictor = get_predictor(cell.predictor, table.space)
     if cell.evolution and predictor.fit is not None:
-        raise UserError(
-            f"--self_evolution={cell.self_evolution}: {cell.predictor} is fitted at "
-            "once, self-evolution trains by steps; use --self_evolution=off"
-        )
+        _check_refitting(cell, predictor)
     if predictor.check is not None:
         predictor.check()
     trained = _trained(from_run, cell, table) if from_run else None
@@ -180,6 +177,26 @@ def score_draws(
         scores.append(np.asarray(scale.to_accuracy(score(theta, cells))))
         progress.update(draw + 1)
     return (np.stack(rows) if whole is None else rows[0]), np.stack(scores)
+
+
+def _check_refitting(cell: Cell, predictor: Predictor) -> None:
+    """Whether a predictor that is fitted at once can evolve as asked."""
+    asked = (
+        f"--self_evolution={cell.self_evolution}: {cell.predictor} is fitted at once"
+    )
+    if predictor.covariance is None:
+        raise UserError(
+            f"{asked} and does not say what it is unsure of; use --self_evolution=off"
+        )
+    if cell.self_evolution == "minimax":
+        raise UserError(
+            f"{asked}, minimax trains by steps; use projection, control or off"
+        )
+    if cell.evolution and cell.evolution.rounds > cell.n_val + 1:
+        raise UserError(
+            f"--se_rounds={cell.evolution.rounds}: {cell.n_val} validation cells have "
+            f"no more than {cell.n_val} directions; take {cell.n_val + 1} or fewer"
+        )
 
 
 def _remove_run(workdir: Path) -> None:

@@ -18,7 +18,7 @@ from experiments.progress import Progress
 from tnasp_jax import metrics
 from tnasp_jax.checkpoints import Checkpoints
 from tnasp_jax.predictors import Predictor
-from tnasp_jax.training import self_evolution, supervised
+from tnasp_jax.training import refitting, self_evolution, supervised
 from tnasp_jax.training.draws import fit_draws, over_draws
 
 SEGMENTS = 10
@@ -104,6 +104,8 @@ class Trainer:
             params = self._fit(self.about["done"])
         if self.cell.evolution is None:
             return jax.device_get(params), None
+        if self.predictor.fit is not None:
+            return jax.device_get(self._refit(params))
         variables = self._evolve(params, self.about["done"] if evolving else 0)
         return jax.device_get((variables.theta, variables.ybar))
 
@@ -167,6 +169,42 @@ class Trainer:
         progress.update(1)
         return params
 
+    def _refit(self, params: Any) -> tuple[Any, jax.Array]:
+        """Self-evolution of a predictor that is fitted at once: parameters, ybar."""
+        config, draws = self.cell.evolution, self.draws
+        assert config is not None
+        server, rounds = Server(draws.val_units), config.rounds
+        ask = self._over_draws(refitting.submissions, rounds=rounds)
+        again = self._over_draws(refitting.refit)
+        asked = ask(params, draws.validation)
+        errors = jnp.stack([server.error(asked[:, at]) for at in range(rounds)], axis=1)
+        ybar = asked[:, 0]
+        if config.mode == "projection":
+            ybar = jax.vmap(refitting.proxies, (0, 0, None))(
+                asked, errors, config.ridge
+            )
+        progress = Progress(1, "self-evolution", self.quiet)
+        params = again(
+            draws.evolution_keys, draws.train, draws.train_units, draws.validation, ybar
+        )
+        predict = self._over_draws(_apply)
+        line = {
+            "stage": "evolve",
+            "round": rounds,
+            "error": float(jnp.mean(errors[:, 0])),
+            "val_tau_before": float(jnp.mean(server.tau(asked[:, 0]))),
+            "val_tau_after": float(
+                jnp.mean(server.tau(predict(params, draws.validation)))
+            ),
+        }
+        self.journal.add(line)
+        progress.update(
+            1,
+            f"{rounds} submissions, validation tau {line['val_tau_before']:.3f} to "
+            f"{line['val_tau_after']:.3f}",
+        )
+        return params, ybar
+
     def _evolve(self, params: Any | None, done: int) -> self_evolution.Variables:
         config, draws = self.cell.evolution, self.draws
         assert config is not None
@@ -212,6 +250,10 @@ class Trainer:
 
 def _predict(predictor, state, graphs):
     return predictor.apply(state.variables.theta, graphs)
+
+
+def _apply(predictor, params, graphs):
+    return predictor.apply(params, graphs)
 
 
 def round_report(round_: int, error, terms, before, after) -> dict[str, Any]:

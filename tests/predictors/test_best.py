@@ -56,6 +56,13 @@ def test_it_learns_and_its_deviation_is_of_the_size_of_its_errors(fitted):
     errors = np.abs(scores - labels[60:])
     assert 0.3 < np.mean(errors < deviation) <= 1.0
     assert (deviation > 0).all()
+    processes = gp(NASBENCH201, CONFIG.processes)
+    few = graphs[60:70]
+    np.testing.assert_allclose(
+        jax.jit(predictor.covariance)(params, few),
+        jax.jit(processes.covariance)(params["processes"], few),
+        atol=1e-5,
+    )
 
 
 def test_another_name_of_the_space_changes_nothing(fitted):

@@ -53,6 +53,9 @@ def test_posterior_mean_and_deviation_against_numpy(fitted):
     variance = prior - np.einsum("ij,jk,ik->i", cross, inverse, cross)
     deviation = predictor.deviation(params, graphs[40:])
     np.testing.assert_allclose(deviation, np.sqrt(variance + noise), atol=2e-2)
+    together = _kernel(hyper, x[40:], x[40:]) - cross @ inverse @ cross.T
+    found = jax.jit(predictor.covariance)(params, graphs[40:])
+    np.testing.assert_allclose(found, together, atol=2e-2)
 
 
 def test_several_priors_are_averaged(fitted):
@@ -77,6 +80,13 @@ def test_several_priors_are_averaged(fitted):
     ]
     variance = (spread[1] ** 2 + spread[2] ** 2) / 2 + (first - second) ** 2 / 4
     np.testing.assert_allclose(spread[0], np.sqrt(variance), atol=1e-2)
+    within, one, other = (
+        np.asarray(jax.jit(p.covariance)(q, graphs[40:]))
+        for p, q in zip(predictors, found, strict=True)
+    )
+    apart = (first - second) / 2
+    expected = (one + other) / 2 + np.outer(apart, apart)
+    np.testing.assert_allclose(within, expected, atol=1e-2)
 
 
 def test_the_deviation_of_few_cells_is_that_of_a_process_on_them(fitted):

@@ -62,6 +62,9 @@ class Predictor(NamedTuple):
         `on_host`.
       deviation: `deviation(params, graphs) -> [B]`, the standard deviation of a label
         around what `apply` says, in the same units, the label's noise included.
+      covariance: `covariance(params, graphs) -> [B, B]`, of the function behind the
+        labels, without their noise: what a predictor with `fit` does not know about
+        some cells together. Its self-evolution asks along it.
       on_host: whether `fit` leaves JAX, such as for a library that grows trees. It is
         then called with the arrays of one draw, never traced, and gives arrays.
       check: raises ValueError if something that `fit` needs is not installed; commands
@@ -74,5 +77,6 @@ class Predictor(NamedTuple):
     finish: Callable[[Params, Graphs, jax.Array], Params] | None = None
     fit: Callable[[jax.Array, Graphs, jax.Array], Params] | None = None
     deviation: Callable[[Params, Graphs], jax.Array] | None = None
+    covariance: Callable[[Params, Graphs], jax.Array] | None = None
     on_host: bool = False
     check: Callable[[], object] | None = None

@@ -44,7 +44,7 @@ def best(space: CostedSpace, config: BestConfig = BestConfig()) -> Predictor:
     Fitted at once (`Predictor.fit`), on labels in normal ranks.
 
     Returns:
-      A `Predictor` whose `deviation` is that of the processes.
+      A `Predictor` whose `deviation` and `covariance` are those of the processes.
     """
     processes = gp(space, config.processes)
     every = {
@@ -83,8 +83,13 @@ def best(space: CostedSpace, config: BestConfig = BestConfig()) -> Predictor:
         assert processes.deviation is not None
         return processes.deviation(params["processes"], graphs)
 
-    known = deviation if "processes" in parts else None
-    return Predictor(init, apply, fit=fit, deviation=known)
+    def covariance(params, graphs: Graphs) -> jax.Array:
+        assert processes.covariance is not None
+        return processes.covariance(params["processes"], graphs)
+
+    if "processes" not in parts:
+        return Predictor(init, apply, fit=fit)
+    return Predictor(init, apply, fit=fit, deviation=deviation, covariance=covariance)
 
 
 ABLATIONS: dict[str, Callable[[CostedSpace], Predictor]] = {

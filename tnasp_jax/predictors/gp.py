@@ -59,7 +59,7 @@ def gp(space: CostedSpace, config: GpConfig = GpConfig()) -> Predictor:
 
     Returns:
       A `Predictor` whose `apply` is the posterior mean; `deviation` gives the spread of
-      a label around it.
+      a label around it, `covariance` that of the function.
     """
     kind_of = kinds(space)
     size = len(kind_of)
@@ -123,7 +123,19 @@ def gp(space: CostedSpace, config: GpConfig = GpConfig()) -> Predictor:
         means, variances = jax.lax.map(moments, params["processes"])
         return jnp.sqrt(jnp.mean(variances, axis=0) + jnp.var(means, axis=0))
 
-    return Predictor(init, apply, fit=fit, deviation=deviation)
+    def covariance(params, graphs: Graphs) -> jax.Array:
+        x = standardised(params, invariants(graphs, space), config.limit)
+
+        def moments(process):
+            mean = posterior_mean(process, params["cells"], x)
+            return mean, posterior_covariance(process, params["cells"], x)
+
+        means, within = jax.lax.map(moments, params["processes"])
+        apart = means - jnp.mean(means, axis=0)[None]
+        between = jnp.matmul(apart.T, apart, precision=FLOAT32) / len(config.priors)
+        return jnp.mean(within, axis=0) + between
+
+    return Predictor(init, apply, fit=fit, deviation=deviation, covariance=covariance)
 
 
 def condition(
@@ -175,6 +187,15 @@ def label_variance(process: Params, cells: jax.Array, x: jax.Array) -> jax.Array
     prior += jnp.exp(hyper["constant"])
     variance = jnp.maximum(prior - jnp.sum(solved**2, axis=0), 0.0)
     return variance + noise_of(hyper)
+
+
+def posterior_covariance(process: Params, cells: jax.Array, x: jax.Array) -> jax.Array:
+    """Of the function at x [B, F], [B, B], without noise, given the cells of the factor
+    (equation 2.24)."""
+    hyper, factor = process["hyper"], process["factor"]
+    cross = kernel(hyper, x, cells[: len(factor)])
+    solved = jax.scipy.linalg.solve_triangular(factor, cross.T, lower=True)
+    return kernel(hyper, x, x) - jnp.matmul(solved.T, solved, precision=FLOAT32)
 
 
 def kernel(hyper: dict[str, jax.Array], left: jax.Array, right: jax.Array) -> jax.Array:

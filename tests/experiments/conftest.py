@@ -42,6 +42,41 @@ def tiny(space) -> Predictor:
     return Predictor(init, apply)
 
 
+@functools.cache
+def tiny_at_once(space) -> Predictor:
+    """A ridge regression on operations counted, which says what it is unsure of."""
+    num_ops = len(space.ops)
+
+    def counts(graphs):
+        return jnp.sum(jax.nn.one_hot(graphs.ops, num_ops), axis=1)
+
+    def fit(key, graphs, labels):
+        del key
+        x = counts(graphs)
+        spread = jnp.linalg.inv(x.T @ x + jnp.eye(num_ops))
+        return {"weights": spread @ (x.T @ labels), "spread": spread}
+
+    def apply(params, graphs, *, dropout_key=None):
+        del dropout_key
+        return counts(graphs) @ params["weights"]
+
+    def covariance(params, graphs):
+        return counts(graphs) @ params["spread"] @ counts(graphs).T
+
+    return Predictor(
+        lambda key, graphs: fit(key, graphs, jnp.zeros(len(graphs))),
+        apply,
+        fit=fit,
+        covariance=covariance,
+    )
+
+
+@functools.cache
+def tiny_unaware(space) -> Predictor:
+    """The same, without saying it."""
+    return tiny_at_once(space)._replace(covariance=None)
+
+
 def call(main, define, arguments, words="") -> int:
     """A command's exit code."""
     with pytest.raises(SystemExit) as exit_:
@@ -85,6 +120,8 @@ def commands(table_flags):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(PREDICTORS, "tiny", tiny)
+        patch.setitem(PREDICTORS, "tiny_at_once", tiny_at_once)
+        patch.setitem(PREDICTORS, "tiny_unaware", tiny_unaware)
         share_programs(patch)
         # tests/conftest.py has set the number of devices already.
         patch.setattr(devices, "use_all_cores", lambda: None)

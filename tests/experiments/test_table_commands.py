@@ -249,6 +249,53 @@ def test_projection_runs(commands, tmp_path):
     assert np.isfinite(predictions(tmp_path / "run")["ybar"]).all()
 
 
+def test_a_predictor_that_is_fitted_at_once_asks_fits_again_and_reports(
+    commands, tmp_path
+):
+    taus = {}
+    for mode in ("projection", "control"):
+        flags = ("--predictor=tiny_at_once", f"--self_evolution={mode}")
+        assert commands.nb201(tmp_path / mode, *flags, "--se_rounds=4") == 0
+        values = read(tmp_path / mode)
+        assert (values["self_evolution"], values["se_rounds"]) == (mode, 4)
+        (line,) = values["self_evolution_rounds"]
+        assert line["round"] == 4 and line["error"] > 0
+        taus[mode] = line["val_tau_after"] - line["val_tau_before"]
+    # What is told of the validation labels is learnt; without it, next to nothing.
+    assert taus["projection"] > taus["control"] and abs(taus["control"]) < 0.05
+    asked, fixed = (
+        predictions(tmp_path / mode)["ybar"] for mode in ("projection", "control")
+    )
+    assert asked.shape == fixed.shape == (2, 16)
+    assert np.abs(asked - fixed).max() > 0.05
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        (("tiny_at_once", "minimax", 3), "minimax trains by steps; use projection"),
+        (("tiny_unaware", "projection", 3), "does not say what it is unsure of"),
+        (
+            ("tiny_at_once", "projection", 18),
+            "16 validation cells have no more than 16",
+        ),
+    ],
+)
+def test_what_a_predictor_fitted_at_once_cannot_evolve_by(
+    commands, tmp_path, capfd, flags, sentence
+):
+    predictor, mode, rounds = flags
+    given = (
+        f"--predictor={predictor}",
+        f"--self_evolution={mode}",
+        f"--se_rounds={rounds}",
+    )
+    assert commands.nb201(tmp_path / "run", *given) == 2
+    said = capfd.readouterr().err
+    assert sentence in said and len(said.splitlines()) == 1
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_trained_run_can_be_gone_on_from(commands, plain, evolved, tmp_path):
     workdir = tmp_path / "run"
     assert commands.nb201(workdir, *EVOLVE, f"--from_run={plain}") == 0

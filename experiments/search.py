@@ -15,7 +15,7 @@ between score and costs. OUT gets search.json: `space objective constraints eval
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -220,6 +220,8 @@ def run_search(
     batch: int,
     progress: Progress | None = None,
     done: int = 0,
+    state: State | None = None,
+    keep: Callable[[State], None] | None = None,
 ) -> State:
     """One search; it ends early where no new architecture is found.
 
@@ -232,11 +234,14 @@ def run_search(
       batch: of them to ask at a time.
       progress: told after every batch.
       done: evaluations before this search, for the progress.
+      state: where a search that was cut goes on; default: the start.
+      keep: called with the state after every batch.
 
     Raises:
       UserError: if not one architecture is within the limits.
     """
-    key, state = jax.random.key(seed), method.init(1 + len(prices))
+    key = jax.random.key(seed)
+    state = method.init(1 + len(prices)) if state is None else state
     while len(state) < budget:
         try:
             asked, state = method.ask(
@@ -252,6 +257,8 @@ def run_search(
         columns += [[-price(each) for each in asked] for price in prices]
         values = np.stack([np.asarray(column, float) for column in columns], axis=1)
         state = method.tell(state, asked, values if prices else values[:, 0])
+        if keep:
+            keep(state)
         if progress:
             progress.update(done + len(state), f"seed {seed}, best {_best(state)}")
     return state

@@ -60,7 +60,7 @@ def test_segments_add_up_bit_for_bit(sampling):
 def test_each_pass_sees_no_image_twice():
     key = jax.random.key(4)
     seen = [
-        np.asarray(training._batch(key, jnp.int32(step), 20, 8)) for step in range(4)
+        np.asarray(training.batch_of(key, jnp.int32(step), 20, 8)) for step in range(4)
     ]
     for at in (0, 2):
         assert len(np.unique(np.concatenate(seen[at : at + 2]))) == 16

@@ -77,9 +77,10 @@ def _window_size(x):
     return np.outer(rows, cols).astype(x.dtype)[None, ..., None]
 
 
-def average_pool(x):
-    """Mean over 3 x 3 windows; the padding does not count."""
-    return sum(_windows(x)) / _window_size(x)
+def average_pool(x, stride: int = 1):
+    """Mean over 3 x 3 windows, [C, H / stride, W / stride, B]; the padding does not
+    count."""
+    return (sum(_windows(x)) / _window_size(x))[:, ::stride, ::stride]
 
 
 def normalize(x, num_statistics: int):

@@ -1,6 +1,7 @@
 """Training a supernet: SGD with momentum, cosine, the sampled paths of each step."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -53,6 +54,7 @@ def train_steps(
     key: jax.Array,
     state: State,
     num_steps: int,
+    prepare: Callable[[jax.Array, jax.Array], jax.Array] | None = None,
 ) -> tuple[State, jax.Array]:
     """The next `num_steps` updates, one compiled scan; pure.
 
@@ -63,11 +65,14 @@ def train_steps(
       supernet: the network.
       sampler: paths of a step, one of `SAMPLERS`.
       config: the recipe.
-      images: [channels, height, width, n] to train on, n >= batch_size.
+      images: [channels, height, width, n] to train on, n >= batch_size; whatever
+        `prepare` takes.
       labels: [n] int.
       key: of the whole training, typed.
       state: where to go on.
       num_steps: static.
+      prepare: `prepare(key, images)`, what is done with the images of a step before the
+        network sees them, such as augmentation; None for nothing.
 
     Returns:
       The state after; the cross-entropy of each step, [num_steps], mean over its paths.
@@ -81,15 +86,18 @@ def train_steps(
             f"images, got {config.batch_size}"
         )
     images, labels = jnp.asarray(images), jnp.asarray(labels)
-    path_key, order_key = (jax.random.fold_in(key, stream) for stream in (1, 2))
+    path_key, order_key, image_key = (
+        jax.random.fold_in(key, stream) for stream in (1, 2, 3)
+    )
 
     def update(state: State, _):
         draw = jax.random.fold_in(path_key, state.step)
-        paths = sampler(draw, supernet.num_edges, supernet.num_ops)
-        batch = _batch(order_key, state.step, labels.shape[0], config.batch_size)
-        loss, grads = sum_over_paths(
-            supernet, state.params, paths, images[..., batch], labels[batch]
-        )
+        paths = supernet.paths(sampler, draw)
+        batch = batch_of(order_key, state.step, labels.shape[0], config.batch_size)
+        seen = images[..., batch]
+        if prepare is not None:
+            seen = prepare(jax.random.fold_in(image_key, state.step), seen)
+        loss, grads = sum_over_paths(supernet, state.params, paths, seen, labels[batch])
         updates, optimizer = _optimizer(config).update(
             grads, state.optimizer, state.params
         )
@@ -128,7 +136,7 @@ def _optimizer(config: TrainConfig) -> optax.GradientTransformation:
     return optax.sgd(rate, config.momentum)
 
 
-def _batch(key: jax.Array, step: jax.Array, count: int, size: int) -> jax.Array:
+def batch_of(key: jax.Array, step: jax.Array, count: int, size: int) -> jax.Array:
     """Images of a step, [size] int: each pass over the data has a new random order."""
     batches = count // size
     order = jax.random.permutation(jax.random.fold_in(key, step // batches), count)

@@ -161,3 +161,8 @@ def _decode(path: Path, webp: np.ndarray, offset: np.ndarray) -> np.ndarray:
 
 def _damaged(path: Path) -> ValueError:
     return ValueError(f"{path}: damaged, not what {_HASHES} says; fetch it again")
+
+
+def joint_sha256(*parts: Images) -> str:
+    """One digest of several parts, hexadecimal."""
+    return sha256("".join(part.sha256 for part in parts).encode())

@@ -1,0 +1,171 @@
+"""The middle stages of the DARTS pipeline: a predictor of scores, a search with it."""
+
+import functools
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from experiments import custom, darts_supernet, pipeline, results
+from experiments.cell import Cell
+from experiments.darts_flags import Recipe
+from experiments.progress import Progress
+from experiments.search import found, run_search
+from experiments.search_costs import Costs
+from experiments.search_oracles import RunOracle
+from experiments.training import CHECKPOINT_SECONDS
+from tnasp_jax import runs, search
+from tnasp_jax.benchmarks import Table
+from tnasp_jax.benchmarks.table import group_ids, sha256
+from tnasp_jax.search import Method, State
+from tnasp_jax.spaces.darts import DARTS
+from tnasp_jax.training.supervised import FitConfig
+
+TARGET = "supernet_val"
+
+
+def fit(recipe: Recipe, folder: Path, flags_text: str, quiet: bool) -> dict[str, Any]:
+    """Trains the predictor on the scores beside the folder, which becomes a run folder.
+
+    One network a fold, each ranked on the fold that it did not learn; their mean
+    predicts.
+
+    Returns:
+      The content of its results.json.
+    """
+    table = _table(recipe, folder.parent / "scored")
+    held_out = len(table) // recipe.folds
+    cell = Cell(
+        table=table.name,
+        predictor=recipe.predictor,
+        self_evolution="off",
+        n_train=len(table) - held_out,
+        n_val=0,
+        n_test=held_out,
+        seeds=tuple(range(recipe.folds)),
+        train_target=TARGET,
+        eval_targets=(TARGET,),
+        units="rank",
+        fit=FitConfig(epochs=recipe.epochs),
+        evolution=None,
+    )
+    return pipeline.run_cell(
+        cell,
+        table,
+        folder,
+        flags_text=flags_text,
+        argv=sys.argv,
+        splits=custom.folds(len(table), recipe.folds, recipe.seed),
+        resume=True,
+        quiet=quiet,
+    )
+
+
+def search_best(recipe: Recipe, folder: Path, quiet: bool) -> dict[str, Any]:
+    """Searches with the predictor beside the folder, which gets search.json.
+
+    Meanwhile it holds state.npz, the record from which a search that was cut goes on.
+
+    Returns:
+      The content of search.json.
+    """
+    path = folder / "search.json"
+    if path.exists():
+        return results.read_json(path)
+    folder.mkdir(exist_ok=True)
+    record = folder / "state.npz"
+    state, seconds = _begun(record)
+    began = saved = time.monotonic()
+    began -= seconds
+
+    def keep(state: State) -> None:
+        nonlocal saved
+        if time.monotonic() - saved > CHECKPOINT_SECONDS:
+            saved = time.monotonic()
+            with runs.replacing(record) as temporary, open(temporary, "wb") as file:
+                np.savez_compressed(file, **vars(state), seconds=saved - began)
+
+    oracle, costs = RunOracle(str(folder.parent / "predictor")), costs_of(recipe)
+    pareto = ["params"] if recipe.method == "nsga2" else []
+    budget = recipe.population * recipe.generations
+    done = 0 if state is None else len(state)
+    state = run_search(
+        _method(recipe),
+        oracle,
+        [costs[name] for name in pareto],
+        seed=recipe.seed,
+        budget=budget,
+        batch=recipe.population,
+        progress=Progress(budget, f"search by {recipe.method}", quiet, done=done),
+        state=state,
+        keep=keep,
+    )
+    summary = {
+        "space": DARTS.name,
+        "objective": oracle.target,
+        "description": oracle.description,
+        "method": recipe.method,
+        "constraints": {},
+        "pareto": pareto,
+        "population": recipe.population,
+        "generations": recipe.generations,
+        "evaluated": len(state),
+        **found(DARTS, [state], costs),
+        "versions": results.versions(),
+        "seconds": round(time.monotonic() - began, 1),
+    }
+    runs.write_json(path, summary)
+    return summary
+
+
+def costs_of(recipe: Recipe) -> Costs:
+    """Parameters and FLOPs of the network that will be retrained, without its head."""
+    network = recipe.network
+    return {
+        "params": functools.cache(lambda each: DARTS.parameters(each, network)),
+        "flops": functools.cache(lambda each: DARTS.flops(each, network)),
+    }
+
+
+def _table(recipe: Recipe, folder: Path) -> Table:
+    """The scores of the supernet as a table."""
+    texts, scores = darts_supernet.read_scores(folder)
+    graphs = DARTS.to_graphs([DARTS.parse(text) for text in texts])
+    steps, net = recipe.train.steps, recipe.supernet
+    return Table(
+        name="darts_supernet",
+        space=DARTS,
+        graphs=graphs,
+        labels={TARGET: scores},
+        train_target=TARGET,
+        eval_targets=(TARGET,),
+        hashes=group_ids(graphs),
+        texts=texts.__getitem__,
+        describe={
+            TARGET: f"CIFAR-10, accuracy of a path through a supernet ({net.channels} "
+            f"channels, {net.layers} layers, {recipe.sampling}, {steps:,} steps) on "
+            f"{recipe.val_images:,} validation images of {net.image_size} x "
+            f"{net.image_size}, fraction; no network was trained alone"
+        },
+        sha256=sha256((folder / "scores.csv").read_bytes()),
+    )
+
+
+def _method(recipe: Recipe) -> Method:
+    if recipe.method == "nsga2":
+        return search.nsga2(DARTS, population=recipe.population)
+    sample = max(1, recipe.population // 4)
+    return search.regularized_evolution(
+        DARTS, population=recipe.population, sample=sample
+    )
+
+
+def _begun(path: Path) -> tuple[State | None, float]:
+    if not path.exists():
+        return None, 0.0
+    with np.load(path, allow_pickle=False) as saved:
+        arrays = dict(saved)
+    seconds = float(arrays.pop("seconds"))
+    return State(**arrays), seconds

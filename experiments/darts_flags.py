@@ -217,8 +217,8 @@ def _check(values: flags.FlagValues) -> None:
             f"made for images of 32, not --image_size={size}; give 0"
         )
     for name in ("supernet_channels", "channels"):
-        if values[name].value % 2:
-            raise UserError(f"--{name}={values[name].value}: expected an even number")
+        if (channels := _number(values, name)) % 2:
+            raise UserError(f"--{name}={channels}: expected an even number")
     if values.drop_path >= 1:
         raise UserError(f"--drop_path={values.drop_path:g}: expected a number below 1")
     _check_counts(values)
@@ -242,12 +242,14 @@ def _check_counts(values: flags.FlagValues) -> None:
         ("retrained_random", values.n_archs, "--n_archs"),
         ("retrained", values.population * values.generations, "those searched"),
     ):
-        if values[name].value > most:
-            raise UserError(
-                f"--{name}={values[name].value}: expected at most {most:,}, {of}"
-            )
+        if (count := _number(values, name)) > most:
+            raise UserError(f"--{name}={count}: expected at most {most:,}, {of}")
     if values.val_images % values.val_batches:
         raise UserError(
             f"--val_batches={values.val_batches}: expected a number that divides "
             f"--val_images={values.val_images}"
         )
+
+
+def _number(values: flags.FlagValues, name: str) -> int:
+    return getattr(values, name)

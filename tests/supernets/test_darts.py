@@ -14,7 +14,7 @@ from tnasp_jax.spaces import darts_network
 from tnasp_jax.spaces.darts import DARTS
 from tnasp_jax.spaces.darts_genotypes import OPERATIONS, Genotype, nodes
 from tnasp_jax.spaces.darts_network import KERNELS, Network
-from tnasp_jax.supernets import darts as darts_supernet
+from tnasp_jax.supernets.darts import _valid
 
 NETWORK = Network(channels=2, layers=3, image_size=8, num_classes=5)
 BATCH = 6
@@ -31,6 +31,14 @@ def genotype(shift: int) -> Genotype:
 
 
 GENOTYPES = [genotype(0), genotype(4)]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _quick_to_compile():
+    """Compiling is what these tests wait for."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
 
 
 # The network alone, by stock operations.
@@ -189,7 +197,7 @@ def test_what_is_no_path_is_known(at, value, valid):
     path = supernets.path_of(GENOTYPES[0])
     path[at] = value
     ops, sources = jnp.asarray(path).reshape(2, 2, 8)
-    assert bool(darts_supernet._valid(ops, sources)) is valid
+    assert bool(_valid(ops, sources)) is valid
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 
+from tnasp_jax.graphs import Array
+
 CIFAR10_MEAN = (0.4914, 0.4822, 0.4465)
 CIFAR10_STD = (0.2470, 0.2435, 0.2616)
 """Of the training images, each channel in 0 .. 1."""
@@ -14,14 +16,14 @@ PADDING = 4  # Black pixels around an image of 32 that a crop may take in.
 
 
 def standardize(
-    images: jax.Array,
+    images: Array,
     mean: Sequence[float] = CIFAR10_MEAN,
     std: Sequence[float] = CIFAR10_STD,
 ) -> jax.Array:
     """Each channel of uint8 images to mean 0, deviation 1, float32."""
     shape = (-1, 1, 1, 1)
     centre, scale = (jnp.asarray(each).reshape(shape) for each in (mean, std))
-    return (images.astype(jnp.float32) / 255 - centre) / scale
+    return (jnp.asarray(images, jnp.float32) / 255 - centre) / scale
 
 
 def crop_and_flip(key: jax.Array, images: jax.Array) -> jax.Array:

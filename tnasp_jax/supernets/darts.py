@@ -10,6 +10,7 @@ normalisation has no learned scale.
 
 import functools
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -160,8 +161,8 @@ def _apply(
     _check(path, images, num_statistics, network)
     path = jnp.asarray(path)
     ops, sources = path.reshape(2, len(CELLS), NUM_EDGES)
-    last, _ = normalize(convolve(images, params["stem"]), num_statistics)
-    before_last = last
+    last: Any
+    before_last = last = normalize(convolve(images, params["stem"]), num_statistics)[0]
     for at, layer in enumerate(darts_network.layers(network)):
         mine, kind = params[f"layer_{at}"], int(layer.reduces)
         inputs = _preprocess(mine, layer, before_last, last, num_statistics)
@@ -171,7 +172,7 @@ def _apply(
             for name, leaf in mine.items()
             if not name.startswith("preprocess")
         }
-        out = cell(
+        out: Any = cell(
             ops[kind], sources[kind], inputs, weights, layer.reduces, num_statistics
         )
         before_last, last = last, out
@@ -313,6 +314,7 @@ def _branches(num_stacks: int, num_statistics: int):
 
 
 def _operate(op: str, stack: int, stride: int, num_statistics: int, picked, weights):
+    """One operation on what an edge reads of the stack that is meant."""
     x = picked[stack]
     if op == "skip_connect":
         if stride == 1:
@@ -323,7 +325,8 @@ def _operate(op: str, stack: int, stride: int, num_statistics: int, picked, weig
         dilation = 2 if op.startswith("dil") else 1
 
         def once(x, kernels, stride=1):
-            x = separable(x, *kernels, stride, dilation)
+            depth, point = kernels
+            x = separable(x, depth, point, stride, dilation)
             return normalize(x, num_statistics)[0], None
 
         if stride > 1:

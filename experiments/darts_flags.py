@@ -104,7 +104,7 @@ _WHOLE = (
     ("cutout", 0, 16, "sides of the hidden square, in pixels; 0 for none"),
 )
 _NUMBERS = (
-    ("supernet_learning_rate", 0.05, "of SGD, cosine to 0"),
+    ("supernet_learning_rate", 0.01, "of SGD, cosine to 0"),
     ("retrain_learning_rate", 0.025, "of SGD with momentum .9, cosine to 0"),
     ("weight_decay", 3e-4, "of a retrained network"),
     ("clip", 5.0, "largest norm of its gradients"),

@@ -37,6 +37,35 @@ SUPERNET = {
 }
 
 
+TRAINED = {
+    "space": "darts",
+    "retrained": [
+        {
+            "name": name,
+            "seed": 3,
+            "test_accuracy": accuracy,
+            "train_accuracy": 0.5,
+            "params": 47_426,
+            "epochs": 6,
+            "seconds": 61.4,
+        }
+        for name, accuracy in (("best_0", 0.41236), ("random_1", 0.4))
+    ],
+    "supernet": {"steps": 200, "paths_per_step": 7},
+    "scored": {"n_archs": 150},
+    "predictor": {"name": "gp"},
+    "search": {"method": "nsga2", "evaluated": 1000},
+    "seconds": {"supernet": 100.0, "search": 20.0, "retrained": 122.8},
+    "device": "cpu x2",
+    "recipe": {
+        "image_size": 16,
+        "retrain_images": 10_000,
+        "retrain": {"epochs": 6},
+        "network": {"channels": 8, "layers": 5},
+    },
+}
+
+
 def write(folder, text, of=network_tables.FOLDER):
     path = folder / of / "mine.json"
     path.parent.mkdir()
@@ -50,6 +79,25 @@ def test_ours_stand_apart_and_say_what_they_are(tmp_path):
     assert all("was run here" in str(section.notes) for section in published)
     assert "surrogate, not measured" in ours.notes
     assert ours.grid[1] == ["433", "evolution", "76.54 (0.12)", "76.62", "5.43", "433"]
+
+
+def test_networks_that_were_trained_say_how(tmp_path):
+    write(tmp_path, json.dumps(TRAINED))
+    table3, ours, _ = network_tables.sections(tmp_path)
+    assert "no such training was run here" in str(table3.notes)
+    assert ours.title == (
+        "Ours, DARTS space, CIFAR-10: 6 epochs of 8 channels and 5 layers at 16 x 16"
+    )
+    assert ours.grid[1] == ["found 1, seed 3", "41.24", "50.00", "0.047", "6", "61"]
+    assert ours.grid[2][:2] == ["random 2, seed 3", "40.00"]
+    said = " ".join(ours.notes)
+    for words in (
+        "not comparable with Table 3",
+        "trained on 10,000 images",
+        "1,000 architectures searched by nsga2 with gp",
+        "learnt 150 accuracies of a supernet (200 steps of 7 paths); 120 s on cpu x2",
+    ):
+        assert words in said
 
 
 def test_supernets_come_first_and_only_where_there_are_any(tmp_path):

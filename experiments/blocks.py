@@ -63,6 +63,7 @@ def all_blocks(data_dir: Path | None) -> dict[str, Callable[[], str]]:
         "ranking_darts": lambda: tables.of_spaces(Path("results"), ranked.DARTS),
         "ranking_mnasnet": lambda: tables.of_spaces(Path("results"), ranked.MNASNET),
         "supernets": lambda: tables.of_supernets(Path("results")),
+        "trained_darts": lambda: tables.of_trained(Path("results")),
         "quickstart": _quickstart,
     }
     for name in benchmarks.NAMES:

@@ -23,7 +23,7 @@ def report(summary: dict[str, Any]) -> str:
             duration(seconds["supernet"]),
             f"{_sizes(recipe['supernet'])}; {supernet['steps']:,} steps of "
             f"{recipe['train']['batch_size']} images, {recipe['sampling']}: "
-            f"{supernet['paths_per_step']} paths a step; "
+            f"{supernet['paths_per_step']} path(s) a step; "
             f"{recipe['search_images']:,} training images",
         ),
         (

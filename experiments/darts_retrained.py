@@ -129,7 +129,10 @@ class _Programs(NamedTuple):
 @functools.lru_cache(maxsize=4)
 def _programs(genotype: Genotype, network: Network, config: RetrainConfig) -> _Programs:
     return _Programs(
-        functools.partial(retraining.start, genotype, network, config),
+        jax.jit(
+            functools.partial(retraining.start, genotype, network, config),
+            static_argnums=0,
+        ),
         jax.jit(functools.partial(retraining.train_epoch, genotype, network, config)),
         jax.jit(functools.partial(retraining.accuracy, genotype, network)),
     )

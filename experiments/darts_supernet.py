@@ -43,7 +43,7 @@ def train(recipe: Recipe, data: Data, folder: Path, quiet: bool) -> dict[str, An
     checkpoints = Checkpoints(folder)
     about = checkpoints.about() or {"done": 0, "seconds": 0.0, "lines": []}
     done, began = about["done"], time.monotonic() - about["seconds"]
-    begin = functools.partial(supernets.start, _net(recipe), recipe.train)
+    begin = jax.jit(functools.partial(supernets.start, _net(recipe), recipe.train))
     state = checkpoints.restore(jax.eval_shape(begin, key)) if done else begin(key)
     journal = Journal(folder / "metrics.jsonl", about["lines"])
     progress, saved = Progress(steps, "supernet", quiet, done=done), time.monotonic()

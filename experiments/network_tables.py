@@ -32,7 +32,6 @@ def sections(folder: Path) -> list[Section]:
       UserError: for a damaged file.
     """
     ours = [results.read_json(path) for path in _files(folder, FOLDER)]
-    trained = [summary for summary in ours if "retrained" in summary]
     predicted = [summary for summary in ours if "retrained" not in summary]
     return [
         *supernets(folder),
@@ -46,7 +45,7 @@ def sections(folder: Path) -> list[Section]:
             ],
             _published(TABLE3, "GPU-days"),
         ),
-        *map(_trained, trained),
+        *trained(folder),
         Section(
             "Table 8: networks found in the ProxylessNAS space, ImageNet",
             [
@@ -87,6 +86,12 @@ def supernets(folder: Path) -> list[Section]:
         "these images",
     ]
     return [Section("Ranking by a supernet, NAS-Bench-201 on digits", notes, grid)]
+
+
+def trained(folder: Path) -> list[Section]:
+    """Networks of the DARTS space that were trained here, one section a run."""
+    found = (results.read_json(path) for path in _files(folder, FOLDER))
+    return [_trained(summary) for summary in found if "retrained" in summary]
 
 
 def _files(folder: Path, of: str) -> list[Path]:

@@ -66,6 +66,11 @@ def of_supernets(folder: Path) -> str:
     )
 
 
+def of_trained(folder: Path) -> str:
+    """The DARTS networks that were trained here as markdown, for a block of the docs."""
+    return table_format.markdown([], details=False, more=network_tables.trained(folder))
+
+
 def read_results(folder: Path) -> Results:
     """results/NAME.json by name.
 

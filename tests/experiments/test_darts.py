@@ -3,6 +3,7 @@
 import json
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -18,10 +19,12 @@ from experiments import (
     strict_flags,
 )
 from experiments.darts_data import Data, Part
+from tnasp_jax import supernets
 from tnasp_jax.benchmarks import cifar10
 from tnasp_jax.checkpoints import Checkpoints
 from tnasp_jax.spaces.darts import DARTS
 from tnasp_jax.spaces.darts_network import Network
+from tnasp_jax.supernets.darts import draw_paths
 
 TINY = """
 # The whole pipeline on images of noise.
@@ -59,6 +62,22 @@ def part(seed, count):
     return Part(images, rng.integers(0, 10, count).astype(np.int32))
 
 
+def easy_supernet(network):
+    """Compiles in no time; `tests/supernets/test_darts.py` is about the real one."""
+    del network
+
+    pixels = jnp.arange(3 * 8 * 8)
+
+    def init(key):
+        return {"linear": 0.1 * jax.random.normal(key, (10, len(pixels)))}
+
+    def apply(params, path, images, num_statistics):
+        weights = jnp.cos(pixels * (path * jnp.arange(32)).sum())[:, None]
+        return params["linear"] @ (weights * images.reshape(len(pixels), -1))
+
+    return supernets.Supernet(init, apply, 16, 7, draw_paths)
+
+
 def noise(recipe, data_dir):
     return Data(part(0, 24), part(1, 12), part(2, 24), part(3, 20), "noise")
 
@@ -69,6 +88,7 @@ def run(commands, tmp_path, monkeypatch):
     flagfile = tmp_path / "tiny.flags"
     flagfile.write_text(TINY)
     monkeypatch.setattr(darts_data, "read", noise)
+    monkeypatch.setattr(supernets, "darts", easy_supernet)
     monkeypatch.setattr(devices, "mesh", lambda: None)
     monkeypatch.setattr(darts_supernet, "CHUNK", 4)
     for module in (darts_supernet, darts_found, darts_retrained):
@@ -162,7 +182,7 @@ def check_summary(summary, folder, told):
     assert "<svg" in (folder / darts.DRAWING).read_text()
     for words in (
         "8 x 8, shrunk from 32 x 32",
-        "4 steps of 6 images, spos: 1 paths a step",
+        "4 steps of 6 images, spos: 1 path(s) a step",
         "12 random architectures on 12 validation images",
         "tiny, 2 folds of 6 scores",
         "nsga2, 12 architectures",

@@ -1,12 +1,14 @@
 """Tables 3 and 8, and our searches beside them."""
 
 import json
+from pathlib import Path
 
 import pytest
 
-from experiments import network_tables, tables
+from experiments import blocks, network_tables, tables
 from experiments.command import UserError
 
+ROOT = Path(__file__).resolve().parents[2]
 FOUND = {
     "space": "a_space",
     "objective": "a_surrogate",
@@ -98,6 +100,12 @@ def test_networks_that_were_trained_say_how(tmp_path):
         "learnt 150 accuracies of a supernet (200 steps of 7 paths); 120 s on cpu x2",
     ):
         assert words in said
+
+
+def test_the_page_shows_the_networks_that_were_trained():
+    page = (ROOT / "docs" / "darts.md").read_text()
+    made = tables.of_trained(ROOT / "results")
+    assert blocks.marked(page, "trained_darts") == made
 
 
 def test_supernets_come_first_and_only_where_there_are_any(tmp_path):

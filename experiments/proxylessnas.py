@@ -2,9 +2,10 @@
 
 python -m experiments.proxylessnas --workdir=DIR [--surrogate=NAME | --run=DIR]
 
-Under each of --flops_limits, evolution and random search look for the highest score, with
+Under each of --flops_limits, the searches of --methods look for the highest score, with
 --budget evaluations and every seed; the published networks TNASP-A, -B and -C have 433,
-478 and 497 M multiply-adds. For each cost of --pareto, NSGA-II looks for the front of
+478 and 497 M multiply-adds. The population is a hundredth of the budget, at least 20, and
+as many are asked at a time; a tournament of evolution draws a quarter of it. For each cost of --pareto, NSGA-II looks for the front of
 score against it. --max_params and --max_latency hold in all of them. Every search is a
 folder of DIR with a search.json and is skipped when it is finished; table8.json and
 front.png tell of all. The score is what the surrogate or predictor says, no training.
@@ -29,7 +30,9 @@ from tnasp_jax import runs
 from tnasp_jax.benchmarks.latency import NAMES as LATENCIES
 from tnasp_jax.benchmarks.ofa_surrogates import NAMES as SURROGATES
 
-METHODS = ("evolution", "random")
+METHODS = ("elites", "evolution", "random")
+LEAST, SHARE = 20, 100
+"""A population is a hundredth of the budget, and at least so many."""
 SHARED = ("seeds", "data_dir", "workdir", "overwrite", "quiet", "debug")
 
 
@@ -70,9 +73,16 @@ def define(values: flags.FlagValues) -> None:
         )
     for name, default, text in (
         ("budget", 10_000, "architectures to evaluate with each seed"),
-        ("batch", 100, "architectures asked at a time; NSGA-II's population is 100"),
+        ("population", None, "of a search; default: a hundredth of the budget"),
+        ("batch", None, "architectures asked at a time; default: the population"),
     ):
         flags.DEFINE_integer(name, default, text, lower_bound=1, flag_values=values)
+    flags.DEFINE_list(
+        "methods",
+        ["elites", "random"],
+        f"searches under each limit, some of {', '.join(METHODS)}",
+        flag_values=values,
+    )
 
 
 def main(values: flags.FlagValues) -> int:
@@ -127,6 +137,8 @@ def summarise(oracle: Oracle, searches: dict[str, dict[str, Any]]) -> dict[str, 
         **oracle.source,
         "seeds": first["seeds"],
         "budget": first["budget"],
+        "population": first["population"],
+        "batch": first["batch"],
         "rows": rows,
         "fronts": [name for name, one in searches.items() if one["pareto"]],
         "versions": results.versions(),
@@ -168,7 +180,7 @@ def draw(fronts: dict[str, dict[str, Any]], summary: dict[str, Any]):
         unit = UNITS[cost] if cost == "latency" else f"M {UNITS[cost]}"
         scale = 1 if cost == "latency" else 1e-6
         curves = {"front by NSGA-II": _points(one["front"], cost, scale)}
-        for method in METHODS:
+        for method in dict.fromkeys(row["method"] for row in summary["rows"]):
             found = [row["best"] for row in summary["rows"] if row["method"] == method]
             if found:
                 curves[f"{method} under a limit"] = _points(found, cost, scale)
@@ -192,6 +204,7 @@ def _points(entries: Sequence[dict], cost: str, scale: float) -> np.ndarray:
 def _plan(values: flags.FlagValues, limits: Sequence[float]) -> dict[str, Settings]:
     """Every search by the name of its folder."""
     others = {name: values[f"max_{name}"].value for name in COSTS if name != "flops"}
+    population = values.population or max(LEAST, values.budget // SHARE)
 
     def settings(method: str, flops: float | None, pareto: tuple[str, ...]) -> Settings:
         return Settings(
@@ -200,14 +213,19 @@ def _plan(values: flags.FlagValues, limits: Sequence[float]) -> dict[str, Settin
             pareto=pareto,
             seeds=tuple(values.seeds),
             budget=values.budget,
-            batch=values.batch,
+            batch=values.batch or population,
+            population=population,
         )
 
-    plan = {f"front_{name}": settings("nsga2", None, (name,)) for name in values.pareto}
-    for limit in limits:
-        for method in METHODS:
-            plan[f"{method}_{limit / 1e6:g}M"] = settings(method, limit, ())
-    return plan
+    plan = {
+        f"{method}_{limit / 1e6:g}M": settings(method, limit, ())
+        for limit in limits
+        for method in values.methods
+    }
+    fronts = {
+        f"front_{name}": settings("nsga2", None, (name,)) for name in values.pareto
+    }
+    return {**plan, **fronts}
 
 
 def _search(
@@ -252,6 +270,11 @@ def _checked(values: flags.FlagValues) -> tuple[Path, list[float]]:
         raise UserError(
             f"--flops_limits={given}: expected distinct numbers above 0, such as 433e6"
         )
+    methods = ",".join(values.methods)
+    if not set(values.methods) <= set(METHODS) or not values.methods:
+        raise UserError(f"--methods={methods}: expected some of {', '.join(METHODS)}")
+    if len(set(values.methods)) < len(values.methods):
+        raise UserError(f"--methods={methods}: a method stands twice")
     if len(set(values.pareto)) < len(values.pareto):
         raise UserError(f"--pareto={','.join(values.pareto)}: a cost stands twice")
     return workdir, limits

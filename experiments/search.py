@@ -39,6 +39,7 @@ from tnasp_jax import runs, search
 from tnasp_jax.benchmarks.latency import NAMES as LATENCIES
 from tnasp_jax.benchmarks.ofa_surrogates import NAMES as SURROGATES
 from tnasp_jax.search import Method, State
+from tnasp_jax.spaces import Space
 
 NUM_BEST = 10
 SHARED = ("seeds", "data_dir", "workdir", "overwrite", "quiet", "debug")
@@ -106,6 +107,8 @@ class Settings(NamedTuple):
       seeds: one search each.
       budget: architectures to evaluate in each.
       batch: of them asked at a time.
+      population: of the method, where it has one; None for its default. A tournament of
+        evolution draws a quarter of it.
     """
 
     method: str
@@ -114,6 +117,7 @@ class Settings(NamedTuple):
     seeds: tuple[int, ...]
     budget: int
     batch: int
+    population: int | None = None
 
 
 def main(values: flags.FlagValues) -> int:
@@ -153,9 +157,7 @@ def search_all(
     """
     began = time.monotonic()
     within = limits_of(costs, settings.limits)
-    method = search.get_method(
-        settings.method, oracle.space, [*within, *oracle.allowed]
-    )
+    method = method_of(settings, oracle.space, [*within, *oracle.allowed])
     states = []
     for at, seed in enumerate(settings.seeds):
         states.append(
@@ -191,6 +193,17 @@ def search_all(
     }
 
 
+def method_of(settings: Settings, space: Space, allowed: Sequence) -> Method:
+    """The method of the settings, of their population if they name one."""
+    size = settings.population
+    sizes: dict[str, int] = {}
+    if size is not None and settings.method in ("elites", "evolution", "nsga2"):
+        sizes["population"] = size
+        if settings.method == "evolution":
+            sizes["sample"] = max(2, size // 4)
+    return search.METHODS[settings.method](space, allowed=allowed, **sizes)
+
+
 def as_dict(settings: Settings) -> dict[str, Any]:
     """The settings as search.json has them."""
     given = {k: limit for k, limit in settings.limits.items() if limit is not None}
@@ -201,6 +214,7 @@ def as_dict(settings: Settings) -> dict[str, Any]:
         "seeds": list(settings.seeds),
         "budget": settings.budget,
         "batch": settings.batch,
+        "population": settings.population,
     }
 
 

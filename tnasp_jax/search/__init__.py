@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 
 from tnasp_jax.search.bayes import BayesConfig, bayesian_optimization
 from tnasp_jax.search.constraints import Allowed, AtMost
+from tnasp_jax.search.elites import elites
 from tnasp_jax.search.evolution import regularized_evolution
 from tnasp_jax.search.local import local_search
 from tnasp_jax.search.nsga2 import nsga2
@@ -32,6 +33,7 @@ __all__ = [
     "bayesian_optimization",
     "best",
     "crowding_distance",
+    "elites",
     "front",
     "get_method",
     "known",
@@ -52,6 +54,7 @@ def _bayes(acquisition: str) -> Callable[..., Method]:
 METHODS: dict[str, Callable[..., Method]] = {
     "random": random_search,
     "evolution": regularized_evolution,
+    "elites": elites,
     "local": local_search,
     "bayes": _bayes("improvement"),
     "bayes_thompson": _bayes("thompson"),

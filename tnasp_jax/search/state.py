@@ -7,6 +7,7 @@ record, B asked or told at once, K objectives.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -138,7 +139,13 @@ def fresh(
 
 def architecture_of(space: Space, state: State, row: int) -> Architecture:
     """The architecture of a row of the record."""
-    return space.parse(str(state.texts[row]))
+    return parsed(space, str(state.texts[row]))
+
+
+@functools.lru_cache(maxsize=1 << 14)
+def parsed(space: Space, text: str) -> Architecture:
+    """`space.parse`, kept: parents are few, and read again and again."""
+    return space.parse(text)
 
 
 def known(state: State) -> np.ndarray:

@@ -176,13 +176,12 @@ class ChainSpace(abc.ABC):
         """
         rng = base.host_rng(key)
         old = chain_text.check(self.name, self.fields, architecture)
-        entries = [
-            (field, entry, choices)
-            for field, entry in chain_text.entries(self.fields)
-            if (choices := self._others(old, field, entry))
-        ]
+        entries = self._entries
         while True:
-            field, entry, choices = entries[rng.integers(len(entries))]
+            field, entry = entries[rng.integers(len(entries))]
+            choices = self._others(old, field, entry)
+            if not choices:
+                continue
             value = choices[rng.integers(len(choices))]
             child = chain_text.replaced(old, field, entry, value)
             if not _equal(self.layout([old]), self.layout([child])):
@@ -196,11 +195,15 @@ class ChainSpace(abc.ABC):
         child, other = (
             chain_text.check(self.name, self.fields, one) for one in (first, second)
         )
-        for field, entry in chain_text.entries(self.fields):
-            if rng.integers(2):
-                value = chain_text.get(other, field, entry)
-                child = chain_text.replaced(child, field, entry, value)
-        return child
+        items = []
+        for field, mine, theirs in zip(self.fields, child, other, strict=True):
+            if field.single:
+                items.append(theirs if rng.integers(2) else mine)
+                continue
+            taken = rng.integers(2, size=len(mine)).tolist()
+            both = zip(taken, mine, theirs, strict=True)
+            items.append(tuple(his if take else own for take, own, his in both))
+        return tuple(items)
 
     def parameters(self, architecture: Architecture) -> int:
         """Trainable parameters of the ImageNet network.
@@ -208,13 +211,21 @@ class ChainSpace(abc.ABC):
         Convolutions have no bias, batch norms count 2 per channel, dense layers have a
         bias.
         """
-        _, per_node = self.node_costs(self.to_graphs([architecture]))
-        return int(np.asarray(per_node, np.float64).sum())
+        return self._total(architecture, 1)
 
     def flops(self, architecture: Architecture) -> int:
         """Multiply-adds of convolutions and dense layers for one image."""
-        per_node, _ = self.node_costs(self.to_graphs([architecture]))
-        return int(np.asarray(per_node, np.float64).sum())
+        return self._total(architecture, 0)
+
+    def _total(self, architecture: Architecture, cost: int) -> int:
+        """FLOPs (0) or parameters (1), from tables: a search asks for many."""
+        checked = chain_text.check(self.name, self.fields, architecture)
+        layout = self.layout([checked])
+        (blocks,), side = layout.blocks, int(layout.resolution[0])
+        skeleton = _widened(self.skeleton, self.multipliers[layout.multiplier[0]])
+        ends, per_place = _cost_table(skeleton, self.blocks, side)
+        stands = np.flatnonzero(blocks != NOTHING)
+        return int(ends[cost] + per_place[cost, stands, blocks[stands]].sum())
 
     def costs(self, graphs: Graphs) -> tuple[jax.Array, jax.Array]:
         """FLOPs (multiply-adds) and parameters of each network; jittable.
@@ -250,6 +261,9 @@ class ChainSpace(abc.ABC):
         two graphs are isomorphic where operations and edges in that order are equal.
         """
         checked = chain_text.check(self.name, self.fields, architecture)
+        return _digest(self, checked)
+
+    def _digest(self, checked: Architecture) -> str:
         layout = self.layout([checked])
         left_out = [not block.expansion for block in self.blocks]
         stands = layout.blocks != NOTHING
@@ -261,6 +275,11 @@ class ChainSpace(abc.ABC):
         edges = np.packbits(np.asarray(graphs.adjacency[0])[np.ix_(live, live)])
         digest = hashlib.md5(ops.tobytes() + edges.tobytes(), usedforsecurity=False)
         return digest.hexdigest()
+
+    @functools.cached_property
+    def _entries(self) -> tuple[tuple[int, int], ...]:
+        """(field, entry) of every entry of an architecture."""
+        return tuple(chain_text.entries(self.fields))
 
     def _others(self, architecture, number: int, entry: int) -> list:
         """The choices that chance may give an entry in place of what it has."""
@@ -331,6 +350,13 @@ class OneSizeChain(ChainSpace):
             resolution=np.full(batch, self.resolution, np.int32),
             multiplier=np.zeros(batch, np.int32),
         )
+
+
+_digest = functools.lru_cache(maxsize=1 << 16)(ChainSpace._digest)
+"""A search hashes an architecture when it asks, records and tells it."""
+
+_widened = functools.cache(Skeleton.widened)
+_cost_table = functools.cache(chain_network.cost_table)
 
 
 def _sums(mask: np.ndarray, shortcut: np.ndarray) -> np.ndarray:

@@ -73,6 +73,8 @@ class Skeleton:
       mixed: channels of a 1x1 convolution without batch norm after it; 0 for none.
       squeeze: whether squeeze-and-excitation narrows to a quarter of a block's inner
         channels, rounded as widths are, or of its incoming ones.
+      stem_stride: of the first convolution; 1 for small images.
+      num_classes: of the classifier.
     """
 
     stem: int
@@ -81,6 +83,8 @@ class Skeleton:
     head: int
     mixed: int = 0
     squeeze: Literal["inner", "incoming"] = "inner"
+    stem_stride: Literal[1, 2] = 2
+    num_classes: int = NUM_CLASSES
 
     @property
     def places(self) -> tuple[int, ...]:
@@ -95,7 +99,8 @@ class Skeleton:
     @property
     def halvings(self) -> np.ndarray:
         """[S + 1] times that the image was halved before each stage, and after all."""
-        return np.cumsum([1, *(stage.stride == 2 for stage in self.stages)])
+        strides = (self.stem_stride, *(stage.stride for stage in self.stages))
+        return np.cumsum([stride == 2 for stride in strides])
 
     def widened(self, multiplier: float) -> "Skeleton":
         """The skeleton whose every width is multiplied and rounded."""
@@ -255,6 +260,52 @@ def node_costs(
     )
 
 
+def cost_table(
+    skeleton: Skeleton, blocks: Sequence[Block], side: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """What `node_costs` says, as whole numbers to add up on the host.
+
+    A block costs the same whatever stands in other places, since sizes and widths belong
+    to the stages.
+
+    Args:
+      skeleton: of the network, at its widths.
+      blocks: what may stand in a place.
+      side: of the image, in points.
+
+    Returns:
+      FLOPs and parameters of stem and head together, [2] int64, and of each block in
+      each place, [2, L, blocks] int64.
+    """
+    widths = [skeleton.first or skeleton.stem, *(s.width for s in skeleton.stages)]
+    sides = [int(cost.halved(side, times)) for times in skeleton.halvings]
+    rows: list[list[tuple[int, int]]] = []
+    for number, stage in enumerate(skeleton.stages):
+        for place in range(stage.depth):
+            before = number if place == 0 else number + 1
+            width, out = widths[before], widths[number + 1]
+            row = []
+            for block in blocks:
+                gated = (block.se or stage.se) and block.expansion
+                squeeze = int(_squeeze(skeleton, block.expansion, width)) * bool(gated)
+                shape = block.kernel, block.expansion, width, out
+                row.append(
+                    (
+                        cost.mbconv_flops(
+                            *shape, sides[before], sides[number + 1], squeeze
+                        ),
+                        cost.mbconv_parameters(*shape, squeeze),
+                    )
+                )
+            rows.append(row)
+    stem, head, other, *parameters = _ends(skeleton)
+    flops = stem * sides[0] ** 2 + head * sides[-1] ** 2 + other
+    return (
+        np.array([flops, sum(parameters)], np.int64),
+        np.array(rows, np.int64).transpose(2, 0, 1),
+    )
+
+
 def _of_multiplier(rows: Sequence[Sequence[int]], found: Nodes) -> jax.Array:
     """[B, ...] float32, the row of each network's width multiplier."""
     return jnp.asarray(np.array(rows, np.float32))[found.multiplier]
@@ -279,8 +330,8 @@ def _choices(
 
 
 def _squeeze(
-    skeleton: Skeleton, expansion: jax.Array, in_channels: jax.Array
-) -> jax.Array:
+    skeleton: Skeleton, expansion: cost.Number, in_channels: cost.Number
+) -> cost.Number:
     """Channels between the two layers of squeeze-and-excitation."""
     if skeleton.squeeze == "incoming":
         return in_channels // 4
@@ -301,11 +352,11 @@ def _ends(skeleton: Skeleton) -> tuple[int, int, int, int, int]:
     return (
         stem_flops,
         cost.conv_flops(1, last, head, 1),
-        head * mixed + features * NUM_CLASSES,
+        head * mixed + features * skeleton.num_classes,
         stem_parameters,
         cost.conv_parameters(1, last, head)
         + head * mixed
-        + cost.dense_parameters(features, NUM_CLASSES),
+        + cost.dense_parameters(features, skeleton.num_classes),
     )
 
 

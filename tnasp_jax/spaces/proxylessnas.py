@@ -4,11 +4,14 @@ Cai, Zhu and Han, "ProxylessNAS: Direct Neural Architecture Search on Target Tas
 Hardware", ICLR 2019. Stages of 4, 4, 4, 4, 4 and 1 layers; a layer is an inverted
 bottleneck of kernel 3, 5 or 7 and expansion 3 or 6, or it is left out, but for the first
 of a stage, which changes size or width.
+
+`sized` has the same choices in a network of one's own size, for small images.
 """
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -35,6 +38,9 @@ STAGES = (
     Stage(192, 2, 4),
     Stage(320, 1, 1),
 )
+SIZED = "proxylessnas_sized"
+"""Name of the spaces of `sized`, in files."""
+
 SKELETON = Skeleton(stem=32, first=16, stages=STAGES, head=1280)
 
 
@@ -43,23 +49,22 @@ class ProxylessNAS(OneSizeChain):
     """The space of 6^6 7^15 networks; an architecture is a tuple of one tuple of names.
 
     Text: `{"layers": ["3x3_MBConv6", "Identity", ...]}`, 21 names of `BLOCKS`. Attributes
-    as for `OneSizeChain`.
+    as for `OneSizeChain`, and:
+
+    Attributes:
+      skeleton: what all networks share; one of other stages is made by `sized`.
     """
 
     name: str = "proxylessnas"
+    skeleton: Skeleton = SKELETON  # pyright: ignore[reportIncompatibleMethodOverride]
 
     @functools.cached_property
     def fields(self) -> tuple[Field, ...]:
-        """One list of 21 names."""
+        """One list of a name for each place."""
         names = tuple(BLOCKS)
-        choices = [names if place else names[1:] for place in SKELETON.places]
+        choices = [names if place else names[1:] for place in self.skeleton.places]
         reason = "the first layer of a stage changes size or width and must be there"
         return (Field("layers", tuple(choices), reason=reason),)
-
-    @property
-    def skeleton(self) -> Skeleton:
-        """What all networks share."""
-        return SKELETON
 
     @property
     def blocks(self) -> tuple[Block, ...]:
@@ -71,8 +76,49 @@ class ProxylessNAS(OneSizeChain):
         index = {name: at for at, name in enumerate(BLOCKS)}
         blocks = [[index[name] for name in layers] for (layers,) in architectures]
         return self.of_one_size(
-            np.array(blocks, np.int32).reshape(-1, SKELETON.num_places)
+            np.array(blocks, np.int32).reshape(-1, self.skeleton.num_places)
         )
+
+    def describe(self) -> dict[str, Any]:
+        """Plain values from which `of_description` makes the space again."""
+        skeleton = dataclasses.asdict(self.skeleton)
+        skeleton["stages"] = [list(stage) for stage in self.skeleton.stages]
+        return {"resolution": self.resolution, "skeleton": skeleton}
+
+
+def sized(resolution: int, skeleton: Skeleton) -> ProxylessNAS:
+    """The choices of ProxylessNAS in a network of another size.
+
+    Args:
+      resolution: side of the image, in points.
+      skeleton: without squeeze-and-excitation.
+
+    Raises:
+      ValueError: for a size below 1, and for a skeleton with squeeze-and-excitation or
+        without a stage.
+    """
+    if resolution < 1 or not skeleton.stages:
+        raise ValueError(
+            "proxylessnas: expected a resolution >= 1 and stages, "
+            f"got {resolution} and {len(skeleton.stages)} stages"
+        )
+    if any(stage.se for stage in skeleton.stages):
+        raise ValueError("proxylessnas: expected stages without squeeze-and-excitation")
+    return ProxylessNAS(name=SIZED, resolution=resolution, skeleton=skeleton)
+
+
+def of_description(description: Mapping[str, Any]) -> ProxylessNAS:
+    """The space of `ProxylessNAS.describe`.
+
+    Raises:
+      ValueError: if the description is damaged.
+    """
+    try:
+        skeleton = dict(description["skeleton"])
+        stages = tuple(Stage(*stage) for stage in skeleton.pop("stages"))
+        return sized(description["resolution"], Skeleton(stages=stages, **skeleton))
+    except (KeyError, TypeError):
+        raise ValueError(f"{SIZED}: the description of the space is damaged") from None
 
 
 PROXYLESSNAS = ProxylessNAS()

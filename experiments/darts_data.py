@@ -1,14 +1,32 @@
-"""The images of the DARTS pipeline, cut into what may be seen when."""
+"""The images of the pipelines on CIFAR-10, cut into what may be seen when."""
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import jax
 import numpy as np
 
-from experiments.darts_flags import Recipe
 from tnasp_jax.benchmarks import cifar10
 from tnasp_jax.spaces.base import host_rng
+
+
+class Recipe(Protocol):
+    """What a pipeline says of its images; see the recipes of darts and chains."""
+
+    @property
+    def seed(self) -> int: ...
+
+    @property
+    def image_size(self) -> int: ...
+
+    @property
+    def search_images(self) -> int: ...
+
+    @property
+    def val_images(self) -> int: ...
+
+    @property
+    def retrain_images(self) -> int: ...
 
 
 class Part(NamedTuple):

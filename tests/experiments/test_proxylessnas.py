@@ -7,7 +7,13 @@ import pytest
 from experiments import proxylessnas
 
 BUDGET, SEEDS = 60, 2
-FLAGS = (f"--budget={BUDGET}", "--batch=20", "--seeds=0,1", "--flops_limits=2e8,4e8")
+FLAGS = (
+    f"--budget={BUDGET}",
+    "--population=20",
+    "--methods=elites,random",
+    "--seeds=0,1",
+    "--flops_limits=2e8,4e8",
+)
 WIDTHS = (40, 24, 32, 56, 104, 128, 248, 416, 1664)  # At the multiplier of 1.3.
 
 
@@ -56,9 +62,9 @@ def test_searches_under_limits(run, tmp_path, capsys):
     told = capsys.readouterr().out
     assert "surrogate, not measured" in told and str(out / "table8.json") in told
     assert [(row["limit"], row["method"]) for row in summary["rows"]] == [
-        (2e8, "evolution"),
+        (2e8, "elites"),
         (2e8, "random"),
-        (4e8, "evolution"),
+        (4e8, "elites"),
         (4e8, "random"),
     ]
     for row in summary["rows"]:
@@ -81,7 +87,7 @@ def test_searches_under_limits(run, tmp_path, capsys):
 
 def test_a_finished_search_is_not_run_again(run, tmp_path, capsys):
     assert run("--pareto=") == 0
-    path = tmp_path / "out" / "evolution_200M" / "search.json"
+    path = tmp_path / "out" / "elites_200M" / "search.json"
     before, told = path.stat().st_mtime_ns, capsys.readouterr().out
     assert run("--pareto=") == 0
     assert path.stat().st_mtime_ns == before
@@ -104,6 +110,8 @@ def test_a_finished_search_is_not_run_again(run, tmp_path, capsys):
         ("--pareto=flops,flops", "a cost stands twice"),
         ("--surrogate=ofa", "--surrogate"),
         ("--run=nowhere", "nowhere"),
+        ("--methods=local", "expected some of elites, evolution, random"),
+        ("--methods=random,random", "a method stands twice"),
     ],
 )
 def test_a_mistake_is_one_line_and_writes_nothing(run, tmp_path, capsys, flag, message):

@@ -1,6 +1,7 @@
 """Weight-sharing networks that rank architectures: SPOS and FairNAS."""
 
 from tnasp_jax.supernets.base import Params, Supernet
+from tnasp_jax.supernets.chain import chain, paths_of_chains
 from tnasp_jax.supernets.darts import darts, path_of, paths_of
 from tnasp_jax.supernets.nasbench201 import nasbench201
 from tnasp_jax.supernets.ranking import accuracies
@@ -21,11 +22,13 @@ __all__ = [
     "Supernet",
     "TrainConfig",
     "accuracies",
+    "chain",
     "darts",
     "fairnas",
     "nasbench201",
     "path_of",
     "paths_of",
+    "paths_of_chains",
     "spos",
     "start",
     "sum_over_paths",

@@ -103,7 +103,9 @@ class Skeleton:
         return np.cumsum([stride == 2 for stride in strides])
 
     def widened(self, multiplier: float) -> "Skeleton":
-        """The skeleton whose every width is multiplied and rounded."""
+        """The skeleton whose every width is multiplied and rounded; itself at 1."""
+        if multiplier == 1:
+            return self
 
         def rounded(width: int) -> int:
             return int(cost.divisible(width * multiplier)) if width else 0

@@ -1,5 +1,6 @@
-"""notebooks/quickstart.ipynb runs from top to bottom, and is kept without outputs."""
+"""The notebooks run from top to bottom on a CPU, and are kept with their outputs."""
 
+import re
 from pathlib import Path
 
 import nbclient
@@ -7,25 +8,92 @@ import nbformat
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PATH = ROOT / "notebooks" / "quickstart.ipynb"
+SAYS = {
+    "quickstart": [
+        "tau between the two labels",
+        "78 training cells, 3 draws, ranked by digits_test",
+        "rank ",
+    ],
+    "reproduce": [
+        "tau between the two: 0.907, an agreement and no bound",
+        "nb201digits: 78 training cells, 3 draws, T = 3 scores of 200",
+        "same extra training",
+        "self-evolution",
+    ],
+    "own_space": [
+        "row 2, line 4: edges: the edges 1>2>1 form a cycle",
+        "150 architectures of up to 8 nodes",
+        "113 labels  tau",
+        "100 asked, the best",
+    ],
+}
+"""What each notebook prints, among other things."""
 
 
-def test_outputs_are_stripped():
-    for cell in nbformat.read(PATH, as_version=4).cells:
-        if cell.cell_type == "code":
-            assert cell.outputs == [] and cell.execution_count is None
+def read(name):
+    return nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
+
+
+def outputs(notebook):
+    return [o for cell in notebook.cells for o in cell.get("outputs", ())]
+
+
+def check(name, notebook):
+    """No mistake, no warning, a plot, and every sentence, the device first."""
+    found = outputs(notebook)
+    text = "".join(output.get("text", "") for output in found)
+    assert re.match(r"device +\d+ x .+\nprecision +float32, matrix products ", text)
+    for said in SAYS[name]:
+        assert said in text
+    assert any("image/png" in output.get("data", {}) for output in found)
+    assert not any(output.output_type == "error" for output in found)
+    assert not any(output.get("name") == "stderr" for output in found), text
+
+
+def test_every_notebook_is_here():
+    names = {path.stem for path in (ROOT / "notebooks").glob("*.ipynb")}
+    assert names == set(SAYS)
+
+
+@pytest.mark.parametrize("name", SAYS)
+def test_outputs_are_kept(name):
+    notebook = read(name)
+    check(name, notebook)
+    counts = [c.execution_count for c in notebook.cells if c.cell_type == "code"]
+    assert counts == list(range(1, len(counts) + 1))
+    kept = nbformat.writes(notebook)
+    assert not re.search(r"/(home|root|work|tmp)/", kept)
+    assert len(kept) < 300_000
 
 
 @pytest.mark.filterwarnings("ignore")  # Of Jupyter's own, in its event loop.
-def test_runs(monkeypatch):
+@pytest.mark.parametrize("name", SAYS)
+def test_runs(name, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(ROOT))  # Found, so nothing is installed.
-    notebook = nbformat.read(PATH, as_version=4)
-    folder = {"metadata": {"path": str(PATH.parent)}}
+    monkeypatch.delenv("TNASP_DATA", raising=False)
+    notebook = read(name)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    folder = {"metadata": {"path": str(ROOT / "notebooks")}}
     nbclient.NotebookClient(notebook, timeout=600, resources=folder).execute()
-    outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
-    text = "".join(output.get("text", "") for output in outputs)
-    assert "tau between the two labels" in text
-    assert "78 training cells, 3 draws, ranked by digits_test" in text
-    assert "rank" in text.splitlines()[-1]
-    assert any("image/png" in output.get("data", {}) for output in outputs)
-    assert not any(output.get("name") == "stderr" for output in outputs), text
+    check(name, notebook)
+
+
+def test_the_papers_numbers_are_those_of_the_tables():
+    from experiments.published import TABLES
+
+    (source,) = [c.source for c in read("reproduce").cells if "PAPER = {" in c.source]
+    paper = eval(re.search(r"PAPER = (\{.*?\n\})", source, re.DOTALL)[1])
+    rows = {
+        (column.table, column.n_train, row.evolution): value
+        for table in TABLES
+        for row in table.rows
+        if row.method in ("TNASP", "TNASP + SE")
+        for column, value in row.values.items()
+        if column.n_test is None
+    }
+    official = {key: value for key, value in rows.items() if key[0] != "nb201digits"}
+    assert len(official) == 2 * len(paper) == 18
+    for (table, n_train), values in paper.items():
+        assert values == tuple(rows[table, n_train, se] for se in (False, True))

@@ -180,7 +180,7 @@ class NASBench101:
         for stack in range(NUM_STACKS):
             out_channels = STEM_CHANNELS * 2**stack
             pixels = (IMAGE_SIZE // 2**stack) ** 2
-            width = _node_channels(graphs, out_channels).astype(jnp.float32)
+            width = node_channels(graphs, out_channels).astype(jnp.float32)
             area = jnp.where(convolves, (kernel * width) ** 2, 0.0)
             for _ in range(MODULES_PER_STACK):
                 projection = jnp.where(projected, in_channels * width, 0.0)
@@ -308,8 +308,13 @@ def _convolutions(cell: Cell) -> Iterator[tuple[int, int, int, int]]:
         in_channels = out_channels
 
 
-def _node_channels(graphs: Graphs, out_channels: int) -> jax.Array:
-    """`_vertex_channels` of a batch, [B, N] int; 0 for input and dead slots."""
+def node_channels(graphs: Graphs, out_channels: int) -> jax.Array:
+    """Channels of each vertex in a module of `out_channels`, [B, N] int; jittable.
+
+    The vertices that feed the output share its channels, the first ones get one more
+    where that leaves a rest; another vertex has as many as the widest that it feeds. 0
+    for input and dead slots.
+    """
     ops, mask = jnp.asarray(graphs.ops), jnp.asarray(graphs.mask)
     edges = graphs_lib.live_adjacency(graphs)
     is_output = mask & (ops == len(OPERATIONS) + 1)

@@ -3,6 +3,7 @@
 from tnasp_jax.supernets.base import Params, Supernet
 from tnasp_jax.supernets.chain import chain, paths_of_chains
 from tnasp_jax.supernets.darts import darts, path_of, paths_of
+from tnasp_jax.supernets.nasbench101 import nasbench101
 from tnasp_jax.supernets.nasbench201 import nasbench201
 from tnasp_jax.supernets.ranking import accuracies
 from tnasp_jax.supernets.sampling import SAMPLERS, Sampler, fairnas, spos
@@ -25,6 +26,7 @@ __all__ = [
     "chain",
     "darts",
     "fairnas",
+    "nasbench101",
     "nasbench201",
     "path_of",
     "paths_of",

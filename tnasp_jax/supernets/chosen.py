@@ -1,0 +1,41 @@
+"""One of several branches, forwards and backwards."""
+
+from collections.abc import Callable, Sequence
+
+import jax
+from jax import lax
+
+
+def chosen(
+    branches: Sequence[Callable[..., jax.Array]],
+    index: jax.Array,
+    *arguments: jax.Array,
+) -> jax.Array:
+    """`branches[index](*arguments)`; only that branch runs, unless under `vmap`.
+
+    The derivative of `lax.switch` stores what every branch would need. Here the
+    arguments alone are kept, and the backward pass runs the chosen branch once more.
+
+    Args:
+      branches: functions of the arguments, with results of one shape.
+      index: [] int, which one; numbers outside are cut to the range.
+      *arguments: arrays, differentiable.
+    """
+
+    @jax.custom_vjp
+    def run(index, *arguments):
+        return lax.switch(index, branches, *arguments)
+
+    def forward(index, *arguments):
+        return run(index, *arguments), (index, arguments)
+
+    def backward(residuals, grad):
+        index, arguments = residuals
+
+        def through(branch):
+            return lambda *arguments: jax.vjp(branch, *arguments)[1](grad)
+
+        return None, *lax.switch(index, [through(b) for b in branches], *arguments)
+
+    run.defvjp(forward, backward)
+    return run(index, *arguments)

@@ -102,16 +102,21 @@ def _help(main: Callable, values: flags.FlagValues, words: str) -> str:
 
 
 class Kind(flags.ArgumentParser):
-    """Text to a value by `convert`; what `accept` does not accept is a mistake."""
+    """Text to a value by `convert`; what `accept` does not accept is a mistake.
+
+    `names` are all that it accepts, where these are few.
+    """
 
     def __init__(
         self,
         convert: Callable[[str], Any],
         accept: Callable[[Any], bool],
         expected: str,
+        names: Collection[str] = (),
     ):
         super().__init__()
         self.convert, self.accept, self.syntactic_help = convert, accept, expected
+        self.enum_values = list(names)
 
     def parse(self, argument: str) -> Any:
         value = self.convert(argument)
@@ -125,7 +130,7 @@ def _whole(least: int) -> Kind:
 
 
 def _one_of(*names: str) -> Kind:
-    return Kind(str, lambda name: name in names, f"one of {', '.join(names)}")
+    return Kind(str, lambda name: name in names, f"one of {', '.join(names)}", names)
 
 
 def _seeds(text: str) -> tuple[int, ...]:

@@ -23,6 +23,7 @@ from experiments.figures import TITLES, out_folder, save_plot
 from experiments.progress import Progress
 from experiments.search import define_search, run_search
 from experiments.search_oracles import TABLES, Incumbent, TableOracle
+from experiments.strict_flags import near
 from tnasp_jax import runs, search
 
 METHODS = "random,evolution,local,bayes,bayes_thompson,bayes_ucb"
@@ -247,6 +248,7 @@ def _checked(values: flags.FlagValues) -> Path:
         if strange:
             raise UserError(
                 f"--{flag}: no {strange[0]!r}; expected some of {','.join(known)}"
+                + near(strange[0], known)
             )
         if len(set(given)) < len(given) or not given:
             raise UserError(f"--{flag}={','.join(given)}: expected distinct names")

@@ -20,6 +20,7 @@ from absl import flags
 from experiments import command
 from experiments.command import UserError
 from experiments.progress import Progress
+from experiments.strict_flags import near
 from tnasp_jax import benchmarks, runs
 from tnasp_jax.benchmarks import (
     nasbench101,
@@ -42,9 +43,12 @@ def define(values: flags.FlagValues) -> None:
 
 
 def main(values: flags.FlagValues, files: list[str]) -> int:
+    if not values.space:
+        raise UserError(f"--space is missing; expected one of {', '.join(SPACES)}")
     if values.space not in SPACES:
         raise UserError(
             f"--space: expected one of {', '.join(SPACES)}, got {values.space!r}"
+            + near(values.space or "", SPACES)
         )
     if not values.out:
         raise UserError("--out is missing; name the file to write")

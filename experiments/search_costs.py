@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from experiments.command import UserError
+from experiments.strict_flags import near
 from tnasp_jax.benchmarks import latency as latencies
 from tnasp_jax.search import AtMost
 from tnasp_jax.spaces import Space
@@ -70,7 +71,10 @@ def limits_of(costs: Costs, limits: Mapping[str, float | None]) -> list[AtMost]:
 def check_known(costs: Costs, name: str, flag: str) -> None:
     """UserError if the cost of a flag is no cost, or not known."""
     if name not in COSTS:
-        raise UserError(f"{flag}: no cost {name!r}; expected some of {','.join(COSTS)}")
+        raise UserError(
+            f"{flag}: no cost {name!r}; expected some of {','.join(COSTS)}"
+            + near(name, COSTS)
+        )
     if name not in costs:
         advice = (
             "name a look-up table by --latency"

@@ -8,7 +8,7 @@ is not a flag is a mistake that names its file and line.
 
 import difflib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -178,8 +178,18 @@ def _set(flag: flags.Flag, setting: Setting) -> None:
         kind = "true or false" if flag.boolean else flag.parser.syntactic_help
         reason = f"expected {kind}" if kind else str(error).rpartition(": ")[2]
         given = f"{setting.where}: --{flag.name}={setting.text}"
+        names = getattr(flag.parser, "enum_values", None)
+        if names:
+            reason = f"expected one of {', '.join(names)}"
+            reason += near(setting.text, names, f"--{flag.name}=")
         raise UserError(f"{given}: {reason}") from None
     flag.using_default_value = False
+
+
+def near(name: str, known: Iterable[str], before: str = "") -> str:
+    """`; did you mean ...?` with the known name that is nearest, or nothing."""
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return "".join(f"; did you mean {before}{each}?" for each in close)
 
 
 def _malformed(values: flags.FlagValues, argument: str, where: str) -> UserError:
@@ -190,6 +200,5 @@ def _malformed(values: flags.FlagValues, argument: str, where: str) -> UserError
 
 def _did_you_mean(values: flags.FlagValues, name: str, text: str | None) -> str:
     known = [*values, *(f"no{each}" for each in values if values[each].boolean)]
-    value = "" if text is None else f"={text}"
-    close = difflib.get_close_matches(name, known, n=1)
-    return "".join(f"; did you mean --{each}{value}?" for each in close)
+    found = near(name, known, "--")
+    return found if text is None else found.replace("?", f"={text}?")

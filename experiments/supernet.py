@@ -1,11 +1,14 @@
 """Ranks architectures by a weight-sharing supernet instead of a trained predictor.
 
 python -m experiments.supernet --sampling=fairnas --steps=1000 --workdir=DIR
+python -m experiments.supernet --table=nb101 --workdir=DIR
 
-Trains the supernet of NAS-Bench-201 on the digits of scikit-learn, once for each seed,
-with the training images of the embedded table. Scores architectures by the accuracy of
-their paths on the validation images and compares the ranking with the table's test
-accuracies, of networks trained alone. DIR gets results.json and predictions.npz.
+Trains a supernet, once for each seed. Scores architectures by the accuracy of their paths
+on validation images and compares the ranking with the test accuracies of a table, of
+networks trained alone. --table is `digits`, NAS-Bench-201 on the digits of scikit-learn
+against the embedded table; `official`, NAS-Bench-201 on a part of CIFAR-10; or `nb101`,
+NAS-Bench-101 on the digits. The last two are compared with the official tables, which
+--data_dir or $TNASP_DATA holds. DIR gets results.json and predictions.npz.
 """
 
 import importlib.util
@@ -17,15 +20,18 @@ from absl import flags
 
 from experiments import command, devices, results, supernet_run
 from experiments.command import UserError
-from tnasp_jax import benchmarks, supernets
+from experiments.supernet_tasks import TASKS, Task
+from tnasp_jax import supernets
 
-SHARED = ("table", "seeds", "workdir", "resume", "overwrite", "quiet", "debug")
+SHARED = ("seeds", "data_dir", "workdir", "resume", "overwrite", "quiet", "debug")
 
 
 def define(values: flags.FlagValues) -> None:
     command.define_shared(values, SHARED)
-    values.set_default("table", "digits")
     values.set_default("seeds", "0,1,2")
+    flags.DEFINE_enum(
+        "table", "digits", list(TASKS), "what to rank", flag_values=values
+    )
     flags.DEFINE_enum(
         "sampling",
         "fairnas",
@@ -49,12 +55,13 @@ def define(values: flags.FlagValues) -> None:
 def main(values: flags.FlagValues) -> int:
     _check(values)
     devices.use_all_cores()
-    table = benchmarks.load("nb201digits")
+    task = TASKS[values.table](command.data_dir(values))
+    _check_images(values, task)
     recipe = supernet_run.Recipe(
-        table=table.name,
+        table=task.table.name,
         sampling=values.sampling,
         seeds=tuple(values.seeds),
-        n_archs=_n_archs(values.n_archs, len(table)),
+        n_archs=_n_archs(values.n_archs, len(task.table)),
         train=supernets.TrainConfig(
             steps=values.steps,
             batch_size=values.batch_size,
@@ -63,7 +70,7 @@ def main(values: flags.FlagValues) -> int:
     )
     summary = supernet_run.run(
         recipe,
-        table,
+        task,
         Path(values.workdir),
         flags_text=command.resolved(values),
         argv=["python", "-m", "experiments.supernet", *sys.argv[1:]],
@@ -80,19 +87,15 @@ def _check(values: flags.FlagValues) -> None:
         raise UserError("--workdir is missing; name the folder for the run")
     if values.resume and values.overwrite:
         raise UserError("--resume keeps the run that --overwrite removes; give one")
-    if values.table != "digits":
-        raise UserError(
-            f"--table={values.table}: a supernet is trained on the images of its table, "
-            "which are here for digits alone; use --table=digits"
-        )
-    if importlib.util.find_spec("sklearn") is None:
+    if values.table != "official" and importlib.util.find_spec("sklearn") is None:
         raise UserError(
             "the images of digits come with scikit-learn, which is missing; "
             "pip install 'tnasp_jax[data]'"
         )
-    from experiments import digits_cells
 
-    num_train = digits_cells.NUM_TRAIN
+
+def _check_images(values: flags.FlagValues, task: Task) -> None:
+    num_train = len(task.images.train[1])
     if values.batch_size > num_train:
         raise UserError(
             f"--batch_size={values.batch_size}: there are {num_train} training images"
@@ -117,10 +120,16 @@ def report(summary: dict[str, Any]) -> str:
             "sampling",
             f"{summary['sampling']}, {summary['paths_per_step']} paths a step",
         ),
+        ("network", summary["network"]),
+        ("images", summary["images"]),
         ("trained", f"{summary['steps']} steps of {recipe['batch_size']} images"),
         ("scored", f"{summary['n_archs']} architectures by validation accuracy"),
         ("compared with", f"{summary['eval_target']} of networks trained alone"),
         ("Kendall tau", f"{results.mean_std(tau)} over seeds {seeds}"),
+        *(
+            (f"  of {name}", f"{other['kendall_tau']:.3f}, {summary['targets'][name]}")
+            for name, other in summary["other_supernets"].items()
+        ),
         (
             "cost",
             f"{summary['train_seconds']:.0f} s training, "

@@ -1,5 +1,6 @@
 """From a recipe to the run folder of a supernet: train, score, compare, save."""
 
+import contextlib
 import dataclasses
 import functools
 import importlib.metadata
@@ -11,14 +12,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments import devices, digits_cells, results
+from experiments import devices, results
 from experiments.pipeline import open_workdir
 from experiments.progress import Progress
+from experiments.supernet_tasks import Task
 from experiments.training import CHECKPOINT_SECONDS, segment_epochs
 from tnasp_jax import metrics, runs, supernets
-from tnasp_jax.benchmarks import Table
 from tnasp_jax.checkpoints import Checkpoints
-from tnasp_jax.spaces.nasbench201 import EDGES, NASBENCH201
 from tnasp_jax.training.draws import over_draws
 
 CHUNK = 128  # Paths scored between two lines of progress.
@@ -51,7 +51,7 @@ class Recipe:
 
 def run(
     recipe: Recipe,
-    table: Table,
+    task: Task,
     workdir: Path,
     *,
     flags_text: str,
@@ -66,16 +66,16 @@ def run(
       UserError: for a folder that holds another run.
     """
     began = time.monotonic()
-    config = {**recipe.as_dict(), "data_sha256": table.sha256}
+    config = {**recipe.as_dict(), **task.about(), "data_sha256": task.table.sha256}
     finished = open_workdir(workdir, config, flags_text, resume, overwrite)
     if finished is not None:
         return finished
-    params = train(recipe, workdir, quiet)
+    params = train(recipe, task, workdir, quiet)
     trained = time.monotonic()
-    index = draw_archs(len(table), recipe.n_archs)
-    scores = score(params, np.array(NASBENCH201.all_architectures())[index], quiet)
+    index = draw_archs(len(task.table), recipe.n_archs)
+    scores = score(task, params, task.paths(index), quiet)
     save_predictions(workdir, recipe, index, scores)
-    summary = summarise(recipe, table, index, scores)
+    summary = summarise(recipe, task, index, scores)
     now = time.monotonic()
     summary["train_seconds"] = round(trained - began, 2)
     summary["score_seconds"] = round(now - trained, 2)
@@ -85,19 +85,7 @@ def run(
     return summary
 
 
-@functools.cache
-def _images() -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    """Images and labels to train on, and to validate on, those of the digits table."""
-    data, (num_train, num_val, _) = (
-        digits_cells.load_digits(),
-        digits_cells.split_sizes(),
-    )
-    train, val = slice(num_train), slice(num_train, num_train + num_val)
-    images, labels = data["images"], data["labels"]
-    return (images[..., train], labels[train]), (images[..., val], labels[val])
-
-
-def train(recipe: Recipe, workdir: Path, quiet: bool) -> supernets.Params:
+def train(recipe: Recipe, task: Task, workdir: Path, quiet: bool) -> supernets.Params:
     """Trains a supernet for each seed, or goes on from the newest checkpoint.
 
     Returns:
@@ -105,8 +93,8 @@ def train(recipe: Recipe, workdir: Path, quiet: bool) -> supernets.Params:
     """
     steps, keys = recipe.train.steps, _keys(recipe.seeds)
     segment, mesh = segment_epochs(steps), devices.mesh()
-    begin = functools.partial(supernets.start, digits_cells.SUPERNET, recipe.train)
-    go_on = functools.partial(_train_segment, recipe, segment)
+    begin = functools.partial(supernets.start, task.supernet, recipe.train)
+    go_on = functools.partial(_train_segment, recipe, task, segment)
     checkpoints = Checkpoints(workdir)
     done = (checkpoints.about() or {"done": 0})["done"]
     if done:
@@ -131,12 +119,12 @@ def _keys(seeds: tuple[int, ...]) -> jax.Array:
     return jnp.stack([jax.random.key(seed) for seed in seeds])
 
 
-def _train_segment(recipe: Recipe, num_steps: int, key, state):
+def _train_segment(recipe: Recipe, task: Task, num_steps: int, key, state):
     return supernets.train_steps(
-        digits_cells.SUPERNET,
+        task.supernet,
         supernets.SAMPLERS[recipe.sampling],
         recipe.train,
-        *_images()[0],
+        *task.images.train,
         key,
         state,
         num_steps,
@@ -149,30 +137,32 @@ def draw_archs(size: int, count: int) -> np.ndarray:
     return np.sort(rng.choice(size, count, replace=False))
 
 
-def score(params: supernets.Params, paths: np.ndarray, quiet: bool) -> np.ndarray:
-    """Validation accuracy of paths [M, E] through the supernet of each seed, [S, M].
+def score(
+    task: Task, params: supernets.Params, paths: np.ndarray, quiet: bool
+) -> np.ndarray:
+    """Validation accuracy of paths [M, L] through the supernet of each seed, [S, M].
 
-    Paths that differ only in dead edges compute the same and are scored once.
+    Equal paths are scored once.
     """
-    pruned = [NASBENCH201.prune(tuple(path)) for path in paths.tolist()]
-    distinct, place = np.unique(np.array(pruned, np.int32), axis=0, return_inverse=True)
+    distinct, place = np.unique(paths, axis=0, return_inverse=True)
     count, num_seeds = len(distinct), len(jax.tree.leaves(params)[0])
-    of_seed = over_draws(_score_chunk, devices.mesh(), in_turn=True)
+    chunk_scores = functools.partial(_score_chunk, task)
+    of_seed = over_draws(chunk_scores, devices.mesh(), in_turn=True)
     progress = Progress(count, "scoring distinct architectures", quiet)
     parts = []
     for at in range(0, count, CHUNK):
         # One shape for all chunks: the last is filled up by repetition.
         rows = np.minimum(np.arange(at, at + CHUNK), count - 1)
-        chunk = np.broadcast_to(distinct[rows], (num_seeds, CHUNK, len(EDGES)))
+        chunk = np.broadcast_to(distinct[rows], (num_seeds, CHUNK, paths.shape[1]))
         parts.append(np.asarray(of_seed(params, chunk)))
         progress.update(min(at + CHUNK, count))
     return np.concatenate(parts, axis=1)[:, place.reshape(-1)]
 
 
-def _score_chunk(params, paths):
-    (train_images, _), (images, labels) = _images()
+def _score_chunk(task: Task, params, paths):
+    images = task.images
     return supernets.accuracies(
-        digits_cells.SUPERNET, params, paths, train_images, images, labels
+        task.supernet, params, paths, images.statistics, *images.val
     )
 
 
@@ -190,32 +180,47 @@ def save_predictions(
 
 
 def summarise(
-    recipe: Recipe, table: Table, index: np.ndarray, scores: np.ndarray
+    recipe: Recipe, task: Task, index: np.ndarray, scores: np.ndarray
 ) -> dict[str, Any]:
     """results.json without times and argv."""
+    table = task.table
     target = table.eval_targets[0]
     truth = table.label(target)[index]
-    taus = [results.number(metrics.kendall_tau_host(each, truth)) for each in scores]
-    net, sample = digits_cells.SUPERNET, supernets.SAMPLERS[recipe.sampling]
-    paths = sample(jax.random.key(0), net.num_edges, net.num_ops)
+    taus = [_tau(each, truth) for each in scores]
+    sample = supernets.SAMPLERS[recipe.sampling]
+    paths = task.supernet.paths(sample, jax.random.key(0))
     versions = results.versions()
-    versions["scikit-learn"] = importlib.metadata.version("scikit-learn")
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        versions["scikit-learn"] = importlib.metadata.version("scikit-learn")
     return {
-        "name": f"supernet_digits_{recipe.sampling}",
+        "name": f"supernet_{task.name}_{recipe.sampling}",
         "table": table.name,
         "space": table.space.name,
         "sampling": recipe.sampling,
         "steps": recipe.train.steps,
         "paths_per_step": len(paths),
+        **task.about(),
         "seeds": list(recipe.seeds),
         "n_archs": len(index),
         "archs_seed": ARCHS_SEED,
         "eval_target": target,
-        "targets": {target: table.describe[target]},
+        "targets": {name: table.describe[name] for name in (target, *task.others)},
         "kendall_tau": results.spread(taus, UNDEFINED),
+        # Of the same architectures, and of all of the table.
+        "other_supernets": {
+            name: {
+                "kendall_tau": _tau(table.label(name)[index], truth),
+                "kendall_tau_all": _tau(table.label(name), table.label(target)),
+            }
+            for name in task.others
+        },
         "mean_accuracy": [results.number(each.mean()) for each in scores],
         "recipe": recipe.as_dict()["train"],
         "data_sha256": table.sha256,
         "versions": versions,
         "device": f"{jax.devices()[0].device_kind} x{jax.local_device_count()}",
     }
+
+
+def _tau(scores: np.ndarray, truth: np.ndarray) -> float | None:
+    return results.number(metrics.kendall_tau_host(scores, truth))

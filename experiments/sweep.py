@@ -111,13 +111,16 @@ def read_name(name: str) -> Named:
     if not match:
         raise UserError(
             f"{name}: expected TABLE_PREDICTOR[_se|_seproj|_control]_N[_testM], "
-            "such as nb201_tnasp_se_78"
+            f"such as nb201_tnasp_se_78{_near(name)}"
         )
     module, space = _module_and_space(match["table"])
     flagfile = FLAGFILES / f"{space}_{match['predictor']}.flags"
     if not flagfile.is_file():
-        known = sorted(p.stem for p in FLAGFILES.glob(f"{space}_*.flags"))
-        raise UserError(f"{name}: no flag file {flagfile.name}; there are {known}")
+        known = ", ".join(_predictors(space))
+        raise UserError(
+            f"{name}: no recipe of {match['predictor']} for {match['table']}; there are "
+            f"those of {known}{_near(name)}"
+        )
     mode = next(m for m, s in SUFFIXES.items() if s == (match["evolution"] or ""))
     arguments = [
         f"--flagfile=experiments/flagfiles/{flagfile.name}",
@@ -131,6 +134,27 @@ def read_name(name: str) -> Named:
     if module == "rank":
         arguments.append(f"--table={match['table']}")
     return Named(name, module, arguments)
+
+
+def _predictors(space: str) -> list[str]:
+    """Those that have a flag file for a space."""
+    stems = (path.stem for path in FLAGFILES.glob(f"{space}_*.flags"))
+    return sorted(stem.removeprefix(f"{space}_") for stem in stems)
+
+
+def _near(name: str) -> str:
+    """`; did you mean ...?` with the nearest cell of the same numbers, or nothing."""
+    parts = re.fullmatch(r"(?P<begin>.+?)(?P<numbers>_\d+(_test\d+)?)", name)
+    if not parts:
+        return ""
+    known = [
+        f"{table}_{predictor}{suffix}"
+        for table in ("nb101", "nb201", "nb201digits", *ranked.TABLES)
+        for predictor in _predictors(_module_and_space(table)[1])
+        for suffix in SUFFIXES.values()
+    ]
+    found = strict_flags.near(parts["begin"], known)
+    return found.replace("?", f"{parts['numbers']}?")
 
 
 def _module_and_space(table: str) -> tuple[str, str]:

@@ -12,15 +12,16 @@ SOURCES = [*PACKAGE, *COMMANDS, *sorted((ROOT / "perf").rglob("*.py"))]
 
 # What a room may import from the package, beside itself.
 GRAPHS = {"graphs"}
-SPACES = GRAPHS | {"spaces"}
+SPACES = GRAPHS | {"names", "spaces"}
 NETWORKS = SPACES | {"encodings", "invariants", "predictors"}
 TRAINING = NETWORKS | {"losses", "training"}
 ROOMS = {
     "graphs": set(),
     "metrics": GRAPHS,
     "losses": set(),
+    "names": set(),
     "cost": set(),
-    "spaces": GRAPHS | {"cost"},
+    "spaces": GRAPHS | {"cost", "names"},
     "encodings": GRAPHS,
     "invariants": SPACES,
     "predictors": SPACES | {"encodings", "invariants", "losses"},

@@ -167,7 +167,9 @@ def test_a_published_latency(data_dir, note10):
 
 
 def test_mistakes(data_dir, tmp_path):
-    with pytest.raises(ValueError, match="no latency table 'note10'; expected one of"):
+    with pytest.raises(
+        ValueError, match=r"unknown latency table 'note10'; did you mean 'ofa_note10'\?"
+    ):
         latency.read("note10")
     with pytest.raises(benchmarks.MissingData, match="--data_dir or TNASP_DATA"):
         latency.read("ofa_note10", tmp_path)

@@ -91,7 +91,9 @@ def test_what_it_does_not_know_is_nan(data_dir):
 
 
 def test_mistakes(data_dir, tmp_path):
-    with pytest.raises(ValueError, match="no surrogate 'ofa'; expected one of ofa_mob"):
+    with pytest.raises(
+        ValueError, match="unknown surrogate 'ofa'; expected one of ofa_mob"
+    ):
         ofa_surrogates.read("ofa")
     with pytest.raises(
         benchmarks.MissingData, match="--data_dir or TNASP_DATA"

@@ -113,7 +113,10 @@ def test_empty_validation_set(table):
         ((1, -1), "n_val >= 0"),
         ((1, 1, 0), "n_test >= 1"),
         ((10, 10, 81), "n_test = 81 is more than the 80 rows"),
-        ((10, 10, None, "tset"), "no label 'tset'; it has test, val"),
+        (
+            (10, 10, None, "tset"),
+            "unknown label 'tset'; did you mean 'test'? expected one of test, val",
+        ),
     ],
 )
 def test_impossible_sizes(table, sizes, message):

@@ -83,6 +83,10 @@ def test_mistakes_on_the_command_line(argument, advice):
         ("--epochs=0", "expected a whole number >= 1"),
         ("--n_train=1", "expected a whole number >= 2"),
         ("--table=cifar", "expected one of official, digits"),
+        (
+            "--table=digit",
+            "expected one of official, digits; did you mean --table=digits?",
+        ),
         ("--learning_rate=nan", "expected a number > 0"),
         ("--weight_decay=-1", "expected a number >= 0"),
         ("--workdir=", "expected a word"),

@@ -27,6 +27,7 @@ FOUND = {
 
 
 SUPERNET = {
+    "table": "nb201digits",
     "sampling": "fairnas",
     "steps": 200,
     "paths_per_step": 5,
@@ -116,6 +117,26 @@ def test_supernets_come_first_and_only_where_there_are_any(tmp_path):
     assert section.grid[1] == row
     assert "ranked by a_label: what it is" in section.notes
     assert network_tables.sections(tmp_path)[0] == section
+
+
+def test_a_supernet_stands_beside_those_of_its_table(tmp_path):
+    other = {"kendall_tau": 0.47, "kendall_tau_all": 0.484}
+    more = {
+        "table": "nb201",
+        "images": "small ones",
+        "other_supernets": {"oneshot": other},
+        "targets": {"a_label": "what it is", "oneshot": "of another supernet"},
+    }
+    write(tmp_path, json.dumps(SUPERNET | more), network_tables.SUPERNETS)
+    digits = tmp_path / network_tables.SUPERNETS / "other.json"
+    digits.write_text(json.dumps(SUPERNET))
+    first, second = network_tables.supernets(tmp_path)
+    assert "CIFAR-10" in first.title and "digits" in second.title
+    assert first.grid[2:] == [
+        ["oneshot, published", "-", "-", "1,000", "0.470", "-"],
+        ["oneshot, published", "-", "-", "all", "0.484", "-"],
+    ]
+    assert {"small ones", "oneshot: of another supernet"} <= set(first.notes)
 
 
 def test_published_rows(tmp_path):

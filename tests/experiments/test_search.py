@@ -318,6 +318,8 @@ def test_a_cut_comparison_goes_on(compare, tmp_path, capsys):
         (["--tables=nb301"], "--tables: no 'nb301'; expected some of nb101"),
         (["--methods=random,random"], "expected distinct names"),
         (["--methods=luck"], "--methods: no 'luck'"),
+        (["--methods=bays"], "did you mean bayes?"),
+        (["--tables=nb21"], "did you mean nb201?"),
         (["--out="], "--out is missing"),
     ],
 )

@@ -483,8 +483,11 @@ command.run(nb201.main, command.define_shared, [
     ("flags", "message"),
     [
         (["--predictor=tinny"], "did you mean 'tiny'"),
-        (["--train_target=accuracy"], "no label 'accuracy'; it has "),
-        (["--eval_target=accuracy"], "no label 'accuracy'; it has "),
+        (["--train_target=digits_vla"], "did you mean 'digits_val'?"),
+        (["--predictor=tinny"], "did you mean 'tiny'?"),
+        (["--table=digit"], "did you mean --table=digits?"),
+        (["--train_target=accuracy"], "unknown label 'accuracy'; expected one of "),
+        (["--eval_target=accuracy"], "unknown label 'accuracy'; expected one of "),
         (["--n_train=15000", "--n_val=1000"], "15000 + 1000 is more than the 15625"),
         (["--n_test=15620"], "n_test = 15620 is more than"),
         (["--n_train=1"], "expected a whole number >= 2"),

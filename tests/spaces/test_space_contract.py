@@ -132,8 +132,10 @@ def test_registered_by_its_name(entry):
 
 
 def test_unknown_name_lists_the_known_ones():
-    with pytest.raises(ValueError, match=r"'nb1'; expected one of \['.*nasbench101'"):
+    with pytest.raises(ValueError, match=r"'nb1'; expected one of .*nasbench101"):
         get_space("nb1")
+    with pytest.raises(ValueError, match=r"'costum'; did you mean 'custom'\?"):
+        get_space("costum")
 
 
 @every_space

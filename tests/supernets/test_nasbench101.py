@@ -57,7 +57,9 @@ def unit(x, kernel, seen):
 
 def pool(x, size, stride, padding):
     window = 1, size, size, 1
-    return lax.reduce_window(x, -jnp.inf, lax.max, window, (1, stride, stride, 1), padding)
+    return lax.reduce_window(
+        x, -jnp.inf, lax.max, window, (1, stride, stride, 1), padding
+    )
 
 
 def widths(matrix, width):

@@ -14,6 +14,7 @@ from tnasp_jax.benchmarks.splits import (
     split_sha256,
 )
 from tnasp_jax.benchmarks.table import MissingData, Table
+from tnasp_jax.names import unknown
 
 NAMES = (
     "nb101",
@@ -72,4 +73,4 @@ def load(name: str, data_dir: str | Path | None = None) -> Table:
         return accel_nasbench.read(data_dir)
     if name in darts.FILES:
         return darts.read(name, data_dir)
-    raise ValueError(f"no table {name!r}; expected one of {', '.join(NAMES)}")
+    raise ValueError(unknown("table", name, NAMES))

@@ -27,6 +27,7 @@ import numpy as np
 from tnasp_jax import cost
 from tnasp_jax.benchmarks import table as table_lib
 from tnasp_jax.graphs import Graphs, check_shapes, is_valid
+from tnasp_jax.names import unknown
 from tnasp_jax.spaces import chain_network
 from tnasp_jax.spaces.chain import ChainSpace
 from tnasp_jax.spaces.chain_network import Block, Skeleton
@@ -109,9 +110,7 @@ def read(name: str, data_dir: str | Path | None = None) -> LatencyTable:
       ValueError: for an unknown name, and for a damaged file, naming the row.
     """
     if name not in _SOURCES:
-        raise ValueError(
-            f"no latency table {name!r}; expected one of {', '.join(NAMES)}"
-        )
+        raise ValueError(unknown("latency table", name, NAMES))
     source = _SOURCES[name]
     milliseconds: dict[int, Mapping[Layer, float]] = {}
     everything = b""

@@ -20,6 +20,7 @@ import numpy as np
 
 from tnasp_jax.benchmarks import table as table_lib
 from tnasp_jax.graphs import Graphs, check_shapes, is_valid
+from tnasp_jax.names import unknown
 from tnasp_jax.spaces import chain_network
 from tnasp_jax.spaces.ofa import (
     EXPANSIONS,
@@ -102,7 +103,7 @@ def read(name: str, data_dir: str | Path | None = None) -> Surrogate:
       ValueError: for an unknown name, and if the file is damaged, in one line.
     """
     if name not in _FILES:
-        raise ValueError(f"no surrogate {name!r}; expected one of {', '.join(NAMES)}")
+        raise ValueError(unknown("surrogate", name, NAMES))
     file = _FILES[name]
     path = table_lib.locate(data_dir, FOLDER, file.name)
     data = table_lib.read_file(

@@ -16,6 +16,7 @@ from typing import TypeVar
 import numpy as np
 
 from tnasp_jax.graphs import Graphs
+from tnasp_jax.names import unknown
 from tnasp_jax.spaces.base import Space
 
 _Row = TypeVar("_Row")
@@ -74,8 +75,7 @@ class Table:
         """
         if target not in self.labels:
             raise ValueError(
-                f"table {self.name}: no label {target!r}; "
-                f"it has {', '.join(sorted(self.labels))}"
+                f"table {self.name}: {unknown('label', target, sorted(self.labels))}"
             )
         return self.labels[target]
 

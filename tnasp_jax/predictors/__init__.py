@@ -1,9 +1,9 @@
 """Predictors by name."""
 
-import difflib
 from collections.abc import Callable
 from typing import cast
 
+from tnasp_jax.names import unknown
 from tnasp_jax.predictors.base import Predictor
 from tnasp_jax.predictors.best import ABLATIONS, best
 from tnasp_jax.predictors.ctnas import ctnas
@@ -95,9 +95,5 @@ def get_predictor(name: str, space: Space) -> Predictor:
     """
     known = _known()
     if name not in known:
-        near = difflib.get_close_matches(name, known, 1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise ValueError(
-            f"unknown predictor {name!r}; {hint}expected one of {sorted(PREDICTORS)}"
-        )
+        raise ValueError(unknown("predictor", name, sorted(PREDICTORS), known))
     return known[name](space)

@@ -13,6 +13,7 @@ Every method has the same state, the record of what was asked and told.
 import functools
 from collections.abc import Callable, Sequence
 
+from tnasp_jax.names import unknown
 from tnasp_jax.search.bayes import BayesConfig, bayesian_optimization
 from tnasp_jax.search.constraints import Allowed, AtMost
 from tnasp_jax.search.elites import elites
@@ -77,5 +78,5 @@ def get_method(name: str, space: Space, allowed: Sequence[Allowed] = ()) -> Meth
       ValueError: if there is none of that name, or if it cannot search that space.
     """
     if name not in METHODS:
-        raise ValueError(f"unknown method {name!r}; expected one of {list(METHODS)}")
+        raise ValueError(unknown("method", name, METHODS))
     return METHODS[name](space, allowed=allowed)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from tnasp_jax.names import unknown
 from tnasp_jax.spaces import custom, proxylessnas
 from tnasp_jax.spaces.base import Space
 from tnasp_jax.spaces.custom import CustomSpace
@@ -49,7 +50,7 @@ def get_space(name: str, description: Mapping[str, Any] | None = None) -> Space:
     if name == proxylessnas.SIZED:
         return proxylessnas.of_description(description or {})
     if name not in SPACES:
-        raise ValueError(f"unknown space {name!r}; expected one of {sorted(SPACES)}")
+        raise ValueError(unknown("space", name, sorted((*SPACES, custom.NAME))))
     return SPACES[name]
 
 

@@ -39,7 +39,6 @@ from tnasp_jax.spaces.base import host_rng
 from tnasp_jax.training.supervised import FitConfig
 
 NEXT = "\nnext:\n  python -m experiments.predict --run={run} '{text}'"
-SHOWN = 20  # Bad rows; experiments.validate lists them all.
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -112,12 +111,10 @@ def read_table(values: flags.FlagValues) -> Table:
         if len(bad.problems) == 1:
             raise
         path = values.csv or values.jsonl
-        for problem in bad.problems[:SHOWN]:
+        for problem in bad.problems:
             print(f"{path}: {problem}", file=sys.stderr)
-        hidden = len(bad.problems) - SHOWN
-        more = f"; {hidden} more are not shown" if hidden > 0 else ""
         raise UserError(
-            f"{path}: {len(bad.problems)} bad rows{more}; correct or remove them"
+            f"{path}: {len(bad.problems)} bad rows; correct or remove them"
         ) from None
 
 

@@ -115,7 +115,7 @@ def test_empty_validation_set(table):
         ((10, 10, 81), "n_test = 81 is more than the 80 rows"),
         (
             (10, 10, None, "tset"),
-            "unknown label 'tset'; did you mean 'test'? expected one of test, val",
+            r"unknown label 'tset'; did you mean 'test'\? expected one of test, val",
         ),
     ],
 )

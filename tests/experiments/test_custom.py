@@ -205,9 +205,12 @@ def edit(rows, row, **fields):
         ({"val_acc": "nan"}, [], "row 3, line 5: val_acc: expected an accuracy"),
         ({"val_acc": ""}, [], "row 3, line 5: val_acc: expected an accuracy"),
         ({"val_acc": "high"}, [], "val_acc: expected a number, got 'high'"),
-        ({"val_acc": 93.1}, [], "row 3 has 93.1, expected fractions in 0 .. 1 (1 such"),
-        ({"val_acc": 93.1}, [], "add --percent if these are percentages"),
-        ({"val_acc": -2}, [], "only accuracies can be learnt"),
+        (
+            {"val_acc": 93.1},
+            [],
+            "row 3, line 5: val_acc: expected a fraction in 0 .. 1, got 93.1",
+        ),
+        ({"val_acc": "inf"}, [], "val_acc: expected a fraction in 0 .. 1, got inf"),
         ({}, ["--percent"], "no value is above 1, so these are fractions"),
         (
             {},
@@ -239,6 +242,25 @@ def test_a_mistake_is_one_line_and_writes_nothing(
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.parametrize(
+    ("factor", "flags", "message"),
+    [
+        (100, [], "(40 such rows); add --percent if these are percentages"),
+        (-1, [], "(40 such rows); only accuracies can be learnt"),
+        (1000, ["--percent"], "expected percentages in 0 .. 100 (40 such rows)"),
+    ],
+)
+def test_labels_of_another_unit_are_one_line(
+    run, cells, tmp_path, capsys, factor, flags, message
+):
+    rows = [{**row, "val_acc": factor * row["val_acc"]} for row in cells]
+    path = write_csv(tmp_path / "mine.csv", rows)
+    capsys.readouterr()
+    assert run(path, *flags) == 2
+    err = capsys.readouterr().err
+    assert message in err and len(err.splitlines()) == 1
+
+
 def test_equal_labels_and_columns_that_lack(run, cells, tmp_path, capsys):
     path = tmp_path / "mine.csv"
     capsys.readouterr()
@@ -263,11 +285,16 @@ def test_equal_labels_and_columns_that_lack(run, cells, tmp_path, capsys):
 
 def test_every_bad_row_is_listed(run, cells, tmp_path, capsys):
     rows = edit(edit(cells, 3, edges=[[0, 99]]), 7, val_acc="")
+    rows = edit(edit(rows, 8, val_acc=93.1), 9, val_acc=-2)
     path = write_csv(tmp_path / "mine.csv", rows)
     capsys.readouterr()
     assert run(path) == 2
     lines = capsys.readouterr().err.splitlines()
     assert lines[0].startswith(f"{path}: row 3, line 5: edges: 0>99")
     assert lines[1].startswith(f"{path}: row 7, line 9: val_acc")
-    assert lines[2:] == [f"error: {path}: 2 bad rows; correct or remove them"]
+    assert lines[2] == (
+        f"{path}: row 8, line 10: val_acc: expected a fraction in 0 .. 1, got 93.1"
+    )
+    assert lines[3].startswith(f"{path}: row 9, line 11: val_acc")
+    assert lines[4:] == [f"error: {path}: 4 bad rows; correct or remove them"]
     assert not (tmp_path / "run").exists()

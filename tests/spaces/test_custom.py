@@ -95,7 +95,7 @@ def test_dead_nodes_stay_in_text_and_leave_the_graph():
         ('{"ops": [], "edges": [], "adjacency": []}', "ops: expected at least 2 names"),
         (
             '{"ops": ["input", "output"], "adjacency": [[0, 1]]}',
-            "expected 1 rows of 1 entries (square), got [0, 1] as row 0",
+            "expected 1 rows of 1 entries (square), got 2 in row 0",
         ),
         (
             '{"ops": ["input", "output"], "adjacency": [[0]]}',

@@ -79,10 +79,11 @@ def read(
       **space: as `spaces.custom.of_cells` takes them.
 
     Raises:
-      BadRows: a ValueError that lists every bad row.
+      BadRows: a ValueError that lists every row that is no architecture, lacks the
+        training label or has a label outside of 0 .. 1.
       ValueError: one sentence: a file that is missing or damaged, a missing column,
-        accuracies outside 0 .. 1, accuracies that are all equal, or an option of the
-        space that does not fit.
+        accuracies most of which are of another unit, accuracies that are all equal, or
+        an option of the space that does not fit.
     """
     path = Path(path)
     data, rows = read_rows(path)
@@ -90,15 +91,19 @@ def read(
     _check_columns(path, rows, names)
     cells, made, problems = _cells(rows, space)
     columns = {name: _column(rows, name, problems) for name in names}
+    top = 100 if percent else 1
+    for name, values in columns.items():
+        _check_unit(path, name, values, percent)
+        kind = "percentage in 0 .. 100" if percent else "fraction in 0 .. 1"
+        for row in np.flatnonzero(_outside(values, top)):
+            sentence = f"{name}: expected a {kind}, got {values[row]:g}"
+            problems.append(Problem(int(row), rows[row].line, sentence))
     for row in np.flatnonzero(np.isnan(columns[train_label])):
         sentence = f"{train_label}: expected an accuracy to learn from, got none"
         problems.append(Problem(int(row), rows[row].line, sentence))
     if problems or made is None:
         raise BadRows(path, list(map(str, _first_of_each(problems))))
-    labels = {
-        name: _fractions(path, name, values, percent)
-        for name, values in columns.items()
-    }
+    labels = {name: (v / top).astype(np.float32) for name, v in columns.items()}
     if np.ptp(labels[train_label]) == 0:
         raise ValueError(
             f"{path}: {train_label}: all {len(rows)} accuracies are "
@@ -282,18 +287,22 @@ def _first_of_each(problems: list[Problem]) -> list[Problem]:
     return [first[row] for row in sorted(first)]
 
 
-def _fractions(path: Path, name: str, values: np.ndarray, percent: bool) -> np.ndarray:
-    """[M] float32 accuracies in 0 .. 1, NaN where not measured."""
+def _outside(values: np.ndarray, top: float) -> np.ndarray:
+    """[M] bool: measured values outside of 0 .. top."""
+    return ~np.isnan(values) & ~((values >= 0) & (values <= top))
+
+
+def _check_unit(path: Path, name: str, values: np.ndarray, percent: bool) -> None:
+    """ValueError where most accuracies of a column are of another unit, or none."""
     known = values[~np.isnan(values)]
     if percent and len(known) and known.max() <= 1:
         raise ValueError(
             f"{path}: {name}: no value is above 1, so these are fractions; "
             "leave --percent out"
         )
-    top = 100 if percent else 1
-    bad = np.flatnonzero(~np.isnan(values) & ~((values >= 0) & (values <= top)))
-    if not len(bad):
-        return (values / top).astype(np.float32)
+    bad = np.flatnonzero(_outside(values, 100 if percent else 1))
+    if 2 * len(bad) <= len(known):
+        return
     row = f"row {bad[0]} has {values[bad[0]]:g}"
     advice = "only accuracies can be learnt"
     if not percent and known.min() >= 0 and known.max() <= 100:

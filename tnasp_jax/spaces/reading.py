@@ -32,10 +32,12 @@ def check_matrix(field: str, rows: Any, error: Callable[[str], ValueError]) -> N
     if not isinstance(rows, list | tuple):
         raise error(f"{field}: expected a list of rows, got {short(rows)}")
     for i, row in enumerate(rows):
-        if not isinstance(row, list | tuple) or len(row) != len(rows):
+        if not isinstance(row, list | tuple):
+            raise error(f"{field}: expected a list as row {i}, got {short(row)}")
+        if len(row) != len(rows):
             raise error(
                 f"{field}: expected {len(rows)} rows of {len(rows)} entries (square), "
-                f"got {short(row)} as row {i}"
+                f"got {len(row)} in row {i}"
             )
         for j, entry in enumerate(row):
             if not isinstance(entry, int | float) or entry not in (0, 1):

@@ -173,7 +173,10 @@ class Trainer:
         """Self-evolution of a predictor that is fitted at once: parameters, ybar."""
         config, draws = self.cell.evolution, self.draws
         assert config is not None
-        server, rounds = Server(draws.val_units), config.rounds
+        server, rounds = (
+            Server(_inside(draws.val_units, draws.train_units)),
+            config.rounds,
+        )
         ask = self._over_draws(refitting.submissions, rounds=rounds)
         again = self._over_draws(refitting.refit)
         asked = ask(params, draws.validation)
@@ -250,6 +253,13 @@ class Trainer:
 
 def _predict(predictor, state, graphs):
     return predictor.apply(state.variables.theta, graphs)
+
+
+def _inside(val_units, train_units):
+    """Labels beyond all training labels count as at the outermost of them: one failed
+    cell among cells that work would be all that a squared error tells."""
+    ends = jnp.min(train_units, 1), jnp.max(train_units, 1)
+    return jnp.clip(val_units, *(end[:, None] for end in ends))
 
 
 def _apply(predictor, params, graphs):

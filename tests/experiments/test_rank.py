@@ -153,6 +153,8 @@ def test_a_sweep_takes_the_validation_cells_of_its_table(
 
 def test_every_flag_file_of_these_spaces_is_a_cell():
     files = [*sweep.FLAGFILES.glob("darts_*"), *sweep.FLAGFILES.glob("mnasnet_*")]
+    # Others are recipes of the command that searches the space.
+    files = [path for path in files if "experiments.darts " not in path.read_text()]
     assert len(files) == 10
     for path in files:
         lines = path.read_text().splitlines()

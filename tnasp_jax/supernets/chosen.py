@@ -1,13 +1,14 @@
 """One of several branches, forwards and backwards."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 from jax import lax
 
 
 def chosen(
-    branches: Sequence[Callable[..., jax.Array]],
+    branches: Sequence[Callable[..., Any]],
     index: jax.Array,
     *arguments: jax.Array,
 ) -> jax.Array:

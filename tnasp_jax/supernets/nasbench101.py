@@ -182,11 +182,11 @@ def _apply(
             x = halves.max((2, 4))
         for module in range(modules):
             place = f"{stack}_{module}"
-            kernels = (
+            project, one, three = (
                 params[f"{kind}_{place}"]
                 for kind in ("project", "conv_1x1", "conv_3x3")
             )
-            x = _module(*kernels, ops, edges, x, num_statistics)
+            x = _module(project, one, three, ops, edges, x, num_statistics)
     logits = params["linear"] @ x.mean((1, 2)) + params["bias"]
     return jnp.where(_is_path(ops, edges), logits, jnp.nan)
 

@@ -79,6 +79,26 @@ def test_tnasp_scores_are_those_of_apply(two_devices):
         np.testing.assert_allclose(score(params, graphs), expected, atol=1e-6)
 
 
+def test_memory_of_the_network_does_not_grow_with_the_table():
+    """What a cell more needs are its graph and its score, not the network's arrays."""
+    predictor = tnasp(len(NASBENCH201.ops), TnaspConfig(num_layers=1))
+    cells = NASBENCH201.to_graphs(NASBENCH201.sample(jax.random.key(0), 2))
+    params = predictor.init(jax.random.key(1), cells)
+    score = evaluation.scorer(predictor, chunk=128)
+
+    def temporary(count):
+        graphs = jax.tree.map(
+            lambda leaf: jax.ShapeDtypeStruct((count, *leaf.shape[1:]), leaf.dtype),
+            cells,
+        )
+        compiled = score.lower(params, graphs).compile()
+        return compiled.memory_analysis().temp_size_in_bytes
+
+    few, many = temporary(4_000), temporary(40_000)
+    of_a_graph = sum(leaf[0].nbytes for leaf in jax.tree.leaves(cells))
+    assert many - few < 36_000 * (3 * of_a_graph + 16)
+
+
 def test_an_invalid_row_scores_nan_alone():
     predictor = tnasp(6, TnaspConfig(num_layers=0, width=8))
     graphs = NASBENCH201.to_graphs(NASBENCH201.sample(jax.random.key(0), 9))

@@ -206,7 +206,7 @@ def test_architectures_drawn_are_distinct_and_all_means_all():
 @pytest.mark.parametrize(
     "flags, message",
     [
-        (["--table=nb102"], "did you mean nb101?"),
+        (["--table=nb102"], "did you mean --table=nb101?"),
         (["--table=nb101", "--data_dir=nowhere"], "--table=digits"),
         (["--table=official", "--data_dir=nowhere"], "--table=digits"),
         (["--n_archs=some"], "expected all, or a number"),

@@ -16,6 +16,7 @@ learned scale and shift.
 """
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -182,11 +183,15 @@ def _apply(
             x = halves.max((2, 4))
         for module in range(modules):
             place = f"{stack}_{module}"
-            project, one, three = (
-                params[f"{kind}_{place}"]
-                for kind in ("project", "conv_1x1", "conv_3x3")
+            x = _module(
+                params[f"project_{place}"],
+                params[f"conv_1x1_{place}"],
+                params[f"conv_3x3_{place}"],
+                ops,
+                edges,
+                x,
+                num_statistics,
             )
-            x = _module(project, one, three, ops, edges, x, num_statistics)
     logits = params["linear"] @ x.mean((1, 2)) + params["bias"]
     return jnp.where(_is_path(ops, edges), logits, jnp.nan)
 
@@ -213,7 +218,7 @@ def _module(
         _zeros,
         functools.partial(_convolution_3x3, num_statistics),
         functools.partial(_convolution_1x1_of_two, num_statistics),
-        lambda x, one, three: max_pool(x),
+        _max_pool,
     )
     nodes, output, offset = [], project(LAST), 0
     for vertex in range(1, LAST):
@@ -236,6 +241,11 @@ def _module(
 def _zeros(x, kernel, *others):
     del others
     return jnp.zeros((kernel.shape[0], *x.shape[1:]), x.dtype)
+
+
+def _max_pool(x, kernel_1x1, kernel_3x3) -> Any:
+    del kernel_1x1, kernel_3x3
+    return max_pool(x)
 
 
 def _convolution_1x1(num_statistics, x, kernel):

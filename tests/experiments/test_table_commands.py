@@ -485,7 +485,6 @@ command.run(nb201.main, command.define_shared, [
         (["--predictor=tinny"], "did you mean 'tiny'"),
         (["--train_target=digits_vla"], "did you mean 'digits_val'?"),
         (["--predictor=tinny"], "did you mean 'tiny'?"),
-        (["--table=digit"], "did you mean --table=digits?"),
         (["--train_target=accuracy"], "unknown label 'accuracy'; expected one of "),
         (["--eval_target=accuracy"], "unknown label 'accuracy'; expected one of "),
         (["--n_train=15000", "--n_val=1000"], "15000 + 1000 is more than the 15625"),

@@ -84,9 +84,9 @@ def summarise(
 
 def train_steps(cell: Cell, table: Table) -> int:
     """Gradient steps of one draw, self-evolution among them."""
-    steps = cell.fit.epochs * steps_per_epoch(cell.n_train, cell.fit.batch_size)
     if get_predictor(cell.predictor, table.space).fit is not None:
-        steps = 0
+        return 0
+    steps = cell.fit.epochs * steps_per_epoch(cell.n_train, cell.fit.batch_size)
     if cell.evolution:
         steps += cell.evolution.rounds * cell.evolution.steps
     return steps

@@ -164,7 +164,7 @@ _SHARED: list[tuple[str, Kind, str | None, str]] = [
         "official",
         "the benchmark's own file, or the embedded table of digits (NAS-Bench-201)",
     ),
-    ("predictor", _TEXT, "tnasp", "the network that predicts"),
+    ("predictor", _TEXT, "best", "what predicts, by its name in tnasp_jax.predictors"),
     (
         "self_evolution",
         _one_of("off", "minimax", "projection", "control"),

@@ -117,6 +117,7 @@ def short_block(found: Results) -> Block:
         "benchmark, the training cells among them, or 100 other cells where the column "
         "says so",
         _draws_note(),
+        *_asking_notes(mine),
     ]
     return Block("", notes, columns, parts)
 
@@ -289,7 +290,23 @@ def _notes(found: Results, target: str | None) -> list[str]:
         "columns: number of training cells; ranked: all cells, the training cells among "
         "them, or that many other cells"
     )
-    return [*notes, _draws_note()]
+    return [*notes, _draws_note(), *_asking_notes(found)]
+
+
+def _asking_notes(found: Results) -> list[str]:
+    """How predictors without gradient steps evolve, where a row is of one."""
+    asked = {
+        summary["predictor"]
+        for summary in found.values()
+        if summary["self_evolution"] == "projection" and summary["train_steps"] == 0
+    }
+    if not asked:
+        return []
+    return [
+        f"SE by projection of {' and '.join(sorted(asked))}: the predictor chooses the T "
+        "submissions by what it knows least, and is fitted again "
+        "(docs/self_evolution.md); not the paper's way of asking"
+    ]
 
 
 def _notes_of_one_label(summaries: Sequence[dict[str, Any]]) -> list[str]:

@@ -117,6 +117,18 @@ def test_costs_stand_under_the_main_block(folder):
     assert "What our rows cost" not in tables.document(folder, "markdown", short=True)
 
 
+def test_a_predictor_that_chooses_its_submissions_is_told_apart(folder):
+    said = "SE by projection of gp: the predictor chooses the T submissions"
+    projected = {"self_evolution": "projection", "se_rounds": 20}
+    cell = ("nb101", "tnasp", 100)
+    write(folder, "nb101_tnasp_seproj_100", 0.62, cell=cell, **projected)
+    assert said not in tables.document(folder, "markdown")
+    cell = ("nb101", "gp", 100)
+    write(folder, "nb101_gp_seproj_100", 0.78, cell=cell, train_steps=0, **projected)
+    assert tables.document(folder, "markdown").count(said) >= 1
+    assert tables.document(folder, "markdown", short=True).count(said) == 1
+
+
 def test_a_cell_names_its_device_where_they_differ(folder):
     cell, device = ("nb101", "tnasp", 172), "NVIDIA H100 x1"
     write(folder, "nb101_tnasp_172", 0.66, cell=cell, device=device)

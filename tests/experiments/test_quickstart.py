@@ -11,7 +11,7 @@ def short(tmp_path, monkeypatch):
     jax.config.update("jax_disable_most_optimizations", True)  # Compiling is the cost.
     flagfile = tmp_path / "short.flags"
     flagfile.write_text(
-        "--table=digits\n--n_train=30\n--n_val=20\n--seeds=0,1\n--epochs=4\n"
+        "--predictor=tnasp\n--table=digits\n--n_train=30\n--n_val=20\n--seeds=0,1\n--epochs=4\n"
         "--se_rounds=2\n--se_steps=3\n"
     )
     monkeypatch.setattr(quickstart, "FLAGFILE", flagfile)

@@ -12,7 +12,6 @@ CIFAR-10 test images, which nothing else sees. --resume goes on with a run that 
 and skips what is finished. Nothing here is an ImageNet result.
 """
 
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from typing import Any
 import jax
 from absl import flags
 
-from experiments import chains_stages, command, darts_data, devices, results
+from experiments import chains_stages, cifar10_parts, command, devices, results
 from experiments.chains_recipe import Recipe, define, recipe_of
 from experiments.pipeline import open_workdir
 from experiments.progress import duration
@@ -32,20 +31,23 @@ STAGES = ("supernet", "scored", "predictor", "search", "retrained")
 def main(values: flags.FlagValues) -> int:
     recipe, workdir = recipe_of(values), Path(values.workdir)
     devices.use_all_cores()
-    data = darts_data.read(recipe, command.data_dir(values))
-    if values.overwrite and (workdir / "config.json").is_file():
-        for stage in STAGES:
-            shutil.rmtree(workdir / stage, ignore_errors=True)
+    data = cifar10_parts.read(recipe, command.data_dir(values))
     config = {**recipe.as_dict(), "data_sha256": data.sha256}
     text = command.resolved(values)
-    finished = open_workdir(workdir, config, text, values.resume, values.overwrite)
+    finished = open_workdir(
+        workdir, config, text, values.resume, values.overwrite, STAGES
+    )
     print(report(finished or run(recipe, data, workdir, text, values.quiet)))
     print(workdir / "results.json")
     return 0
 
 
 def run(
-    recipe: Recipe, data: darts_data.Data, workdir: Path, flags_text: str, quiet: bool
+    recipe: Recipe,
+    data: cifar10_parts.Data,
+    workdir: Path,
+    flags_text: str,
+    quiet: bool,
 ) -> dict[str, Any]:
     """Goes through the stages, skipping those that are finished; writes results.json."""
     folders = dict(zip(STAGES, (workdir / stage for stage in STAGES), strict=True))

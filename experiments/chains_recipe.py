@@ -7,16 +7,13 @@ from typing import Any
 
 from absl import flags
 
-from experiments import command
+from experiments import cifar10_flags
 from experiments.command import UserError
 from tnasp_jax import supernets
 from tnasp_jax.benchmarks import cifar10
 from tnasp_jax.predictors import get_predictor
 from tnasp_jax.spaces.chain_network import Skeleton, Stage
 from tnasp_jax.spaces.proxylessnas import ProxylessNAS, sized
-
-SHARED = ("data_dir", "workdir", "resume", "overwrite", "quiet", "debug")
-NUM_TRAIN = 50_000  # Images of CIFAR-10 that are not for tests.
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -81,24 +78,26 @@ class Recipe:
         return json.loads(json.dumps(dataclasses.asdict(self)))
 
 
+_SHARED_DEFAULTS = {
+    "seed": 0,
+    "image_size": 16,
+    "search_images": 10_000,
+    "val_images": 1_000,
+    "calibration_images": 500,
+    "supernet_steps": 1_000,
+    "supernet_batch_size": 64,
+    "n_archs": 200,
+    "folds": 5,
+    "epochs": 300,
+    "retrained_random": 1,
+    "retrain_images": cifar10_flags.NUM_TRAIN,
+    "retrain_epochs": 30,
+    "retrain_batch_size": 64,
+}
 _WHOLE = (
-    ("seed", 0, 0, "of all chance"),
-    ("image_size", 4, 16, "sides of the images; smaller ones are means of squares"),
-    ("search_images", 2, 10_000, "training images that the supernet learns from"),
-    ("val_images", 1, 1_000, "other training images, to score architectures by"),
-    ("calibration_images", 2, 500, "of the former, for the statistics of a path"),
     ("stem", 1, 8, "channels of the first convolution and the fixed block"),
     ("head", 1, 64, "channels before the pooling"),
-    ("supernet_steps", 1, 1_000, "updates of the supernet's weights"),
-    ("supernet_batch_size", 1, 64, "images of a step"),
-    ("n_archs", 4, 200, "architectures to score with the supernet"),
-    ("folds", 2, 5, "networks of the predictor; each learns without one part"),
-    ("epochs", 1, 300, "of the predictor, where it is trained by steps"),
     ("budget", 20, 1_000, "predicted scores that a search asks for"),
-    ("retrained_random", 0, 1, "random networks to train under each limit"),
-    ("retrain_images", 2, NUM_TRAIN, "training images of a network trained alone"),
-    ("retrain_epochs", 1, 30, "passes over them"),
-    ("retrain_batch_size", 1, 64, "images of a step"),
 )
 _NUMBERS = (
     ("supernet_learning_rate", 0.05, "of SGD with momentum .9, cosine to 0"),
@@ -114,23 +113,13 @@ _LISTS = (
 
 def define(values: flags.FlagValues) -> None:
     """All flags; the defaults suit two cores."""
-    command.define_shared(values, SHARED)
+    cifar10_flags.define(values, _SHARED_DEFAULTS, predictor="gp")
     for name, least, default, text in _WHOLE:
         flags.DEFINE_integer(name, default, text, least, flag_values=values)
     for name, default, text in _NUMBERS:
         flags.DEFINE_float(name, default, text, 0.0, flag_values=values)
     for name, default, text in _LISTS:
         flags.DEFINE_list(name, default, text, flag_values=values)
-    flags.DEFINE_enum(
-        "sampling",
-        "fairnas",
-        list(supernets.SAMPLERS),
-        "paths of a step",
-        flag_values=values,
-    )
-    flags.DEFINE_string(
-        "predictor", "gp", "learns the scores of the supernet", flag_values=values
-    )
 
 
 def recipe_of(values: flags.FlagValues) -> Recipe:
@@ -140,14 +129,17 @@ def recipe_of(values: flags.FlagValues) -> Recipe:
       UserError: for flags that are missing or do not go together.
       ValueError: for an unknown predictor, or one whose extra is missing.
     """
-    if not values.workdir:
-        raise UserError("--workdir is missing; name the folder for the run")
-    if values.resume and values.overwrite:
-        raise UserError("--resume keeps the run that --overwrite removes; give one")
-    _check_counts(values)
+    cifar10_flags.check(values)
+    cifar10_flags.check_at_most(
+        values, [("calibration_images", values.retrain_images, "--retrain_images")]
+    )
     taken: dict[str, Any] = {
         name: values[name].value
-        for name in (*(each[0] for each in _WHOLE), "learning_rate")
+        for name in (
+            *_SHARED_DEFAULTS,
+            *(each[0] for each in _WHOLE),
+            "learning_rate",
+        )
         if not name.startswith("supernet")
     }
     recipe = Recipe(
@@ -197,35 +189,3 @@ def _check_stages(recipe: Recipe) -> None:
         raise UserError(f"--strides={recipe.strides}: expected 1 or 2 for each stage")
     if len(set(recipe.flops_limits)) < len(recipe.flops_limits):
         raise UserError("--flops_limits: a limit stands twice")
-
-
-def _check_counts(values: flags.FlagValues) -> None:
-    """UserError where more is asked for than there is."""
-    if cifar10.SIZE % values.image_size:
-        raise UserError(f"--image_size={values.image_size}: expected 4, 8, 16 or 32")
-    both = values.search_images + values.val_images
-    for name, count, most, of in (
-        ("search_images and --val_images", both, NUM_TRAIN, "the training images"),
-        (
-            "supernet_batch_size",
-            values.supernet_batch_size,
-            values.search_images,
-            "--search_images",
-        ),
-        (
-            "calibration_images",
-            values.calibration_images,
-            min(values.search_images, values.retrain_images),
-            "--search_images and --retrain_images",
-        ),
-        ("retrain_images", values.retrain_images, NUM_TRAIN, "the training images"),
-        (
-            "retrain_batch_size",
-            values.retrain_batch_size,
-            values.retrain_images,
-            "--retrain_images",
-        ),
-        ("folds", values.folds, values.n_archs // 2, "half of --n_archs"),
-    ):
-        if count > most:
-            raise UserError(f"--{name}: expected at most {most:,}, {of}, got {count:,}")

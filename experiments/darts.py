@@ -10,7 +10,6 @@ the test images, which nothing else sees. --resume goes on with a run that was c
 skips what is finished. DIR gets results.json, and cells.svg, the two cells.
 """
 
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -19,15 +18,16 @@ import jax
 from absl import flags
 
 from experiments import (
+    cifar10_parts,
     command,
-    darts_data,
     darts_found,
     darts_retrained,
     darts_supernet,
     devices,
     results,
+    supernet_scores,
 )
-from experiments.darts_data import Data
+from experiments.cifar10_parts import Data
 from experiments.darts_flags import Recipe, define, recipe_of
 from experiments.darts_report import report
 from experiments.pipeline import open_workdir
@@ -41,15 +41,14 @@ DRAWING = "cells.svg"
 def main(values: flags.FlagValues) -> int:
     recipe, workdir = recipe_of(values), Path(values.workdir)
     devices.use_all_cores()
-    data = darts_data.read(recipe, command.data_dir(values))
-    if values.overwrite and (workdir / "config.json").is_file():
-        _remove_stages(workdir)
+    data = cifar10_parts.read(recipe, command.data_dir(values))
     finished = open_workdir(
         workdir,
         {**recipe.as_dict(), "data_sha256": data.sha256},
         command.resolved(values),
         values.resume,
         values.overwrite,
+        STAGES,
     )
     summary = finished or run(
         recipe, data, workdir, command.resolved(values), values.quiet
@@ -68,7 +67,7 @@ def run(
     scored = darts_supernet.score(recipe, data, folders[1], quiet)
     predictor = darts_found.fit(recipe, folders[2], flags_text, quiet)
     searched = darts_found.search_best(recipe, folders[3], quiet)
-    drawn, _ = darts_supernet.read_scores(folders[1])
+    drawn, _ = supernet_scores.read(folders[1])
     folders[4].mkdir(exist_ok=True)
     retrained = [
         darts_retrained.retrain(
@@ -107,13 +106,6 @@ def run(
     }
     runs.write_json(workdir / "results.json", summary)
     return summary
-
-
-def _remove_stages(workdir: Path) -> None:
-    """Removes the folders and the drawing of a run; open_workdir removes the rest."""
-    for stage in STAGES:
-        shutil.rmtree(workdir / stage, ignore_errors=True)
-    (workdir / DRAWING).unlink(missing_ok=True)
 
 
 def _draw(path: Path, text: str) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from absl import flags
 
-from experiments import command
+from experiments import cifar10_flags
 from experiments.command import UserError
 from experiments.search import NUM_BEST
 from tnasp_jax import supernets
@@ -16,9 +16,7 @@ from tnasp_jax.spaces.darts import DARTS
 from tnasp_jax.spaces.darts_network import Network
 from tnasp_jax.supernets.retraining import RetrainConfig
 
-SHARED = ("data_dir", "workdir", "resume", "overwrite", "quiet", "debug")
-METHODS = ("nsga2", "evolution")
-NUM_TRAIN = 50_000  # Images of CIFAR-10 that are not for tests.
+METHODS = ["nsga2", "evolution"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -78,29 +76,31 @@ class Recipe:
         return json.loads(json.dumps(dataclasses.asdict(self)))
 
 
+_SHARED_DEFAULTS = {
+    "seed": 0,
+    "image_size": 32,
+    "search_images": 40_000,
+    "val_images": 10_000,
+    "calibration_images": 1_000,
+    "supernet_steps": 30_000,
+    "supernet_batch_size": 64,
+    "n_archs": 1_000,
+    "folds": 5,
+    "epochs": 300,
+    "retrained_random": 0,
+    "retrain_images": cifar10_flags.NUM_TRAIN,
+    "retrain_epochs": 600,
+    "retrain_batch_size": 96,
+}
 _WHOLE = (
-    ("seed", 0, 0, "of all chance but that of the retraining"),
-    ("image_size", 4, 32, "sides of the images; smaller ones are means of squares"),
-    ("search_images", 2, 40_000, "training images that the supernet learns from"),
-    ("val_images", 1, 10_000, "other training images, to score architectures by"),
-    ("calibration_images", 2, 1_000, "of the former, for the statistics of a path"),
     ("val_batches", 1, 10, "parts in which validation images are judged"),
     ("supernet_channels", 2, 16, "of a node in the first layers of the supernet"),
     ("supernet_layers", 3, 8, "cells of the supernet"),
-    ("supernet_steps", 1, 30_000, "updates of the supernet's weights"),
-    ("supernet_batch_size", 1, 64, "images of a step"),
-    ("n_archs", 4, 1_000, "architectures to score with the supernet"),
-    ("folds", 2, 5, "networks of the predictor; each learns without one part"),
-    ("epochs", 1, 300, "of the predictor, where it is trained by steps"),
     ("population", 2, 100, "architectures of a generation of the search"),
     ("generations", 1, 100, "of the search, the random first one among them"),
     ("retrained", 1, 1, "best architectures to train from scratch"),
-    ("retrained_random", 0, 0, "random ones to train in the same way"),
-    ("retrain_images", 2, NUM_TRAIN, "training images to train them on"),
     ("channels", 2, 36, "of a node in the first layers of a retrained network"),
     ("layers", 3, 20, "cells of a retrained network"),
-    ("retrain_epochs", 1, 600, "passes over the images"),
-    ("retrain_batch_size", 1, 96, "images of a step"),
     ("cutout", 0, 16, "sides of the hidden square, in pixels; 0 for none"),
 )
 _NUMBERS = (
@@ -115,18 +115,17 @@ _NUMBERS = (
 
 def define(values: flags.FlagValues) -> None:
     """All flags; the defaults are the published sizes where there are any."""
-    command.define_shared(values, SHARED)
+    cifar10_flags.define(values, _SHARED_DEFAULTS, predictor="best")
     for name, least, default, text in _WHOLE:
         flags.DEFINE_integer(name, default, text, least, flag_values=values)
     for name, default, text in _NUMBERS:
         flags.DEFINE_float(name, default, text, 0.0, flag_values=values)
-    for name, default, names, text in (
-        ("sampling", "fairnas", list(supernets.SAMPLERS), "paths of a step"),
-        ("method", "nsga2", METHODS, "nsga2: score and parameters; evolution: score"),
-    ):
-        flags.DEFINE_enum(name, default, list(names), text, flag_values=values)
-    flags.DEFINE_string(
-        "predictor", "best", "learns the scores of the supernet", flag_values=values
+    flags.DEFINE_enum(
+        "method",
+        "nsga2",
+        METHODS,
+        "nsga2: score and parameters; evolution: score",
+        flag_values=values,
     )
     flags.DEFINE_list(
         "retrain_seeds", ["0"], "one training for each", flag_values=values
@@ -204,52 +203,30 @@ def _seeds(texts: list[str]) -> tuple[int, ...]:
 
 
 def _check(values: flags.FlagValues) -> None:
-    if not values.workdir:
-        raise UserError("--workdir is missing; name the folder for the run")
-    if values.resume and values.overwrite:
-        raise UserError("--resume keeps the run that --overwrite removes; give one")
+    cifar10_flags.check(values)
     size = values.image_size
-    if size % 4 or cifar10.SIZE % size:
-        raise UserError(f"--image_size={size}: expected 4, 8, 16 or 32")
     if values.auxiliary_weight and size != cifar10.SIZE:
         raise UserError(
             f"--auxiliary_weight={values.auxiliary_weight:g}: the auxiliary head is "
             f"made for images of 32, not --image_size={size}; give 0"
         )
     for name in ("supernet_channels", "channels"):
-        if (channels := _number(values, name)) % 2:
+        channels: int = getattr(values, name)
+        if channels % 2:
             raise UserError(f"--{name}={channels}: expected an even number")
     if values.drop_path >= 1:
         raise UserError(f"--drop_path={values.drop_path:g}: expected a number below 1")
-    _check_counts(values)
-
-
-def _check_counts(values: flags.FlagValues) -> None:
-    """UserError where more is asked for than there is."""
-    both = values.search_images + values.val_images
-    if both > NUM_TRAIN:
-        raise UserError(
-            f"--search_images and --val_images are {both:,} together; there are "
-            f"{NUM_TRAIN:,} training images"
-        )
-    for name, most, of in (
-        ("supernet_batch_size", values.search_images, "--search_images"),
-        ("calibration_images", values.search_images, "--search_images"),
-        ("retrain_images", NUM_TRAIN, "the training images"),
-        ("retrain_batch_size", values.retrain_images, "--retrain_images"),
-        ("folds", values.n_archs // 2, "half of --n_archs"),
-        ("retrained", NUM_BEST, "what a search reports"),
-        ("retrained_random", values.n_archs, "--n_archs"),
-        ("retrained", values.population * values.generations, "those searched"),
-    ):
-        if (count := _number(values, name)) > most:
-            raise UserError(f"--{name}={count}: expected at most {most:,}, {of}")
+    searched = values.population * values.generations
+    cifar10_flags.check_at_most(
+        values,
+        (
+            ("retrained", NUM_BEST, "what a search reports"),
+            ("retrained", searched, "those searched"),
+            ("retrained_random", values.n_archs, "--n_archs"),
+        ),
+    )
     if values.val_images % values.val_batches:
         raise UserError(
             f"--val_batches={values.val_batches}: expected a number that divides "
             f"--val_images={values.val_images}"
         )
-
-
-def _number(values: flags.FlagValues, name: str) -> int:
-    return getattr(values, name)

@@ -1,15 +1,13 @@
 """The middle stages of the DARTS pipeline: a predictor of scores, a search with it."""
 
 import functools
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from experiments import custom, darts_supernet, pipeline, results
-from experiments.cell import Cell
+from experiments import results, supernet_scores
 from experiments.darts_flags import Recipe
 from experiments.progress import Progress
 from experiments.search import found, run_search
@@ -17,50 +15,26 @@ from experiments.search_costs import Costs
 from experiments.search_oracles import RunOracle
 from experiments.training import CHECKPOINT_SECONDS
 from tnasp_jax import runs, search
-from tnasp_jax.benchmarks import Table
-from tnasp_jax.benchmarks.table import group_ids, sha256
 from tnasp_jax.search import Method, State
 from tnasp_jax.spaces.darts import DARTS
-from tnasp_jax.training.supervised import FitConfig
-
-TARGET = "supernet_val"
 
 
 def fit(recipe: Recipe, folder: Path, flags_text: str, quiet: bool) -> dict[str, Any]:
     """Trains the predictor on the scores beside the folder, which becomes a run folder.
 
-    One network a fold, each ranked on the fold that it did not learn; their mean
-    predicts.
-
     Returns:
       The content of its results.json.
     """
-    table = _table(recipe, folder.parent / "scored")
-    held_out = len(table) // recipe.folds
-    cell = Cell(
-        table=table.name,
-        predictor=recipe.predictor,
-        self_evolution="off",
-        n_train=len(table) - held_out,
-        n_val=0,
-        n_test=held_out,
-        seeds=tuple(range(recipe.folds)),
-        train_target=TARGET,
-        eval_targets=(TARGET,),
-        units="rank",
-        fit=FitConfig(epochs=recipe.epochs),
-        evolution=None,
+    steps, net = recipe.train.steps, recipe.supernet
+    table = supernet_scores.table_of(
+        folder.parent / "scored",
+        DARTS,
+        f"CIFAR-10, accuracy of a path through a supernet ({net.channels} channels, "
+        f"{net.layers} layers, {recipe.sampling}, {steps:,} steps) on "
+        f"{recipe.val_images:,} validation images of {net.image_size} x "
+        f"{net.image_size}, fraction",
     )
-    return pipeline.run_cell(
-        cell,
-        table,
-        folder,
-        flags_text=flags_text,
-        argv=sys.argv,
-        splits=custom.folds(len(table), recipe.folds, recipe.seed),
-        resume=True,
-        quiet=quiet,
-    )
+    return supernet_scores.fit(recipe, table, folder, flags_text, quiet)
 
 
 def search_best(recipe: Recipe, folder: Path, quiet: bool) -> dict[str, Any]:
@@ -127,30 +101,6 @@ def costs_of(recipe: Recipe) -> Costs:
         "params": functools.cache(lambda each: DARTS.parameters(each, network)),
         "flops": functools.cache(lambda each: DARTS.flops(each, network)),
     }
-
-
-def _table(recipe: Recipe, folder: Path) -> Table:
-    """The scores of the supernet as a table."""
-    texts, scores = darts_supernet.read_scores(folder)
-    graphs = DARTS.to_graphs([DARTS.parse(text) for text in texts])
-    steps, net = recipe.train.steps, recipe.supernet
-    return Table(
-        name="darts_supernet",
-        space=DARTS,
-        graphs=graphs,
-        labels={TARGET: scores},
-        train_target=TARGET,
-        eval_targets=(TARGET,),
-        hashes=group_ids(graphs),
-        texts=texts.__getitem__,
-        describe={
-            TARGET: f"CIFAR-10, accuracy of a path through a supernet ({net.channels} "
-            f"channels, {net.layers} layers, {recipe.sampling}, {steps:,} steps) on "
-            f"{recipe.val_images:,} validation images of {net.image_size} x "
-            f"{net.image_size}, fraction; no network was trained alone"
-        },
-        sha256=sha256((folder / "scores.csv").read_bytes()),
-    )
 
 
 def _method(recipe: Recipe) -> Method:

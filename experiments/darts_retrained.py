@@ -8,14 +8,11 @@ from typing import Any, NamedTuple
 
 import jax
 
-from experiments import results
-from experiments.darts_data import Data
+from experiments import results, segments
+from experiments.cifar10_parts import Data
 from experiments.darts_flags import Recipe
 from experiments.darts_found import costs_of
-from experiments.progress import Progress
-from experiments.training import CHECKPOINT_SECONDS, Journal
 from tnasp_jax import runs
-from tnasp_jax.checkpoints import Checkpoints
 from tnasp_jax.spaces.darts import DARTS
 from tnasp_jax.spaces.darts_genotypes import Genotype
 from tnasp_jax.spaces.darts_network import Network
@@ -77,29 +74,26 @@ def retrain(
         return results.read_json(done_file)
     genotype, key = DARTS.parse(candidate.text), jax.random.key(seed)
     programs = _programs(genotype, recipe.network, recipe.retrain)
-    checkpoints = Checkpoints(folder)
-    about = checkpoints.about() or {"done": 0, "seconds": 0.0, "lines": []}
-    done, began = about["done"], time.monotonic() - about["seconds"]
     begin = functools.partial(programs.start, len(data.retrain.labels))
-    state = checkpoints.restore(jax.eval_shape(begin, key)) if done else begin(key)
-    journal = Journal(folder / "metrics.jsonl", about["lines"])
-    label = f"retraining {candidate.name}"
-    epochs, saved = recipe.retrain.epochs, time.monotonic()
-    progress = Progress(epochs, label, quiet, done=done)
-    while done < epochs:
+
+    def advance(state):
         state, told = programs.epoch(*data.retrain, key, state)
-        done, (loss, accuracy) = done + 1, map(float, told)
-        line = {"epoch": done, "loss": loss, "train_accuracy": accuracy}
-        journal.add({"stage": "retrained", **line})
+        loss, accuracy = map(float, told)
         note = f"loss {loss:.3f}, training accuracy {100 * accuracy:.1f} %"
-        progress.update(done, note)
-        if done == epochs or time.monotonic() - saved > CHECKPOINT_SECONDS:
-            saved = time.monotonic()
-            lines = journal.lines
-            about = {"done": done, "seconds": saved - began, "lines": lines}
-            checkpoints.save(done, state, about)
-    checkpoints.close()
-    last = journal.lines[-1]
+        return state, {"loss": loss, "train_accuracy": accuracy}, note
+
+    trained = segments.train(
+        folder,
+        label=f"retraining {candidate.name}",
+        unit="epoch",
+        total=recipe.retrain.epochs,
+        size=1,
+        begin=lambda: begin(key),
+        shapes=lambda: jax.eval_shape(begin, key),
+        advance=advance,
+        quiet=quiet,
+    )
+    last, began = trained.last, time.monotonic()
     costs = {name: cost(genotype) for name, cost in costs_of(recipe).items()}
     summary = {
         "name": candidate.name,
@@ -108,11 +102,11 @@ def retrain(
         "predicted": candidate.predicted,
         **costs,
         "params_published_size": DARTS.parameters(genotype),
-        "epochs": epochs,
+        "epochs": recipe.retrain.epochs,
         "loss": results.number(last["loss"]),
         "train_accuracy": results.number(last["train_accuracy"]),
-        "test_accuracy": results.number(programs.test(state, *data.test)),
-        "seconds": round(time.monotonic() - began, 1),
+        "test_accuracy": results.number(programs.test(trained.state, *data.test)),
+        "seconds": round(trained.seconds + time.monotonic() - began, 1),
     }
     runs.write_json(done_file, summary)
     return summary

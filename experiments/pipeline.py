@@ -107,6 +107,7 @@ def open_workdir(
     flags_text: str,
     resume: bool,
     overwrite: bool,
+    stages: Sequence[str] = (),
 ) -> dict[str, Any] | None:
     """Readies the run folder; nothing is written before all is known to be right.
 
@@ -116,6 +117,7 @@ def open_workdir(
       flags_text: flags.txt.
       resume: go on with a run of the same config.
       overwrite: remove the run that is there.
+      stages: folders of the run beside those of a trained predictor.
 
     Returns:
       The results of a run that is already finished, if it is to be resumed.
@@ -129,7 +131,7 @@ def open_workdir(
             f"--workdir={workdir}: holds files but no run; name a new folder"
         )
     if occupied and overwrite:
-        _remove_run(workdir)
+        _remove_run(workdir, stages)
     elif occupied and not resume:
         raise UserError(
             f"--workdir={workdir}: holds a run; add --resume to go on with it, "
@@ -199,9 +201,9 @@ def _check_refitting(cell: Cell, predictor: Predictor) -> None:
         )
 
 
-def _remove_run(workdir: Path) -> None:
+def _remove_run(workdir: Path, stages: Sequence[str]) -> None:
     """Removes a run's own files; whatever else the folder holds is the user's."""
-    for name in ("checkpoints", "predictor"):
+    for name in ("checkpoints", "predictor", *stages):
         shutil.rmtree(workdir / name, ignore_errors=True)
     for name in RUN_FILES:
         (workdir / name).unlink(missing_ok=True)

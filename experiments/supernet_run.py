@@ -12,13 +12,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments import devices, results
+from experiments import devices, results, segments
 from experiments.pipeline import open_workdir
 from experiments.progress import Progress
 from experiments.supernet_tasks import Task
-from experiments.training import CHECKPOINT_SECONDS, segment_epochs
+from experiments.training import segment_epochs
 from tnasp_jax import metrics, runs, supernets
-from tnasp_jax.checkpoints import Checkpoints
 from tnasp_jax.training.draws import over_draws
 
 CHUNK = 128  # Paths scored between two lines of progress.
@@ -92,27 +91,28 @@ def train(recipe: Recipe, task: Task, workdir: Path, quiet: bool) -> supernets.P
       Parameters with leading axis S, on the host.
     """
     steps, keys = recipe.train.steps, _keys(recipe.seeds)
-    segment, mesh = segment_epochs(steps), devices.mesh()
+    size, mesh = segment_epochs(steps), devices.mesh()
     begin = functools.partial(supernets.start, task.supernet, recipe.train)
-    go_on = functools.partial(_train_segment, recipe, task, segment)
-    checkpoints = Checkpoints(workdir)
-    done = (checkpoints.about() or {"done": 0})["done"]
-    if done:
-        state = checkpoints.restore(jax.eval_shape(jax.vmap(begin), keys))
-    else:
-        state = over_draws(begin, mesh, in_turn=True)(keys)
-    advance = over_draws(go_on, mesh, in_turn=True)
-    label = f"training {len(recipe.seeds)} supernets"
-    progress, saved = Progress(steps, label, quiet, done=done), time.monotonic()
-    while done < steps:
-        state, loss = advance(keys, state)
-        done += segment
-        progress.update(done, f"loss {float(np.mean(np.asarray(loss))):.3f}")
-        if done == steps or time.monotonic() - saved > CHECKPOINT_SECONDS:
-            checkpoints.save(done, state, {"done": done})
-            saved = time.monotonic()
-    checkpoints.close()
-    return jax.device_get(state.params)
+    go_on = functools.partial(_train_segment, recipe, task, size)
+    program = over_draws(go_on, mesh, in_turn=True)
+
+    def advance(state):
+        state, losses = program(keys, state)
+        loss = float(np.mean(np.asarray(losses)))
+        return state, {"loss": loss}, f"loss {loss:.3f}"
+
+    trained = segments.train(
+        workdir,
+        label=f"training {len(recipe.seeds)} supernets",
+        unit="step",
+        total=steps,
+        size=size,
+        begin=lambda: over_draws(begin, mesh, in_turn=True)(keys),
+        shapes=lambda: jax.eval_shape(jax.vmap(begin), keys),
+        advance=advance,
+        quiet=quiet,
+    )
+    return jax.device_get(trained.state.params)
 
 
 def _keys(seeds: tuple[int, ...]) -> jax.Array:

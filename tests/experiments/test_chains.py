@@ -6,8 +6,8 @@ import jax
 import numpy as np
 import pytest
 
-from experiments import chains, chains_recipe, darts_data, devices
-from experiments.darts_data import Data, Part
+from experiments import chains, chains_recipe, cifar10_parts, devices
+from experiments.cifar10_parts import Data, Part
 from tnasp_jax.checkpoints import Checkpoints
 from tnasp_jax.spaces.proxylessnas import of_description
 
@@ -50,7 +50,7 @@ def run(commands, tmp_path, monkeypatch):
     flagfile = tmp_path / "tiny.flags"
     flagfile.write_text(TINY)
     data = Data(part(0, 24), part(1, 60), part(2, 24), part(3, 20), "noise")
-    monkeypatch.setattr(darts_data, "read", lambda recipe, data_dir: data)
+    monkeypatch.setattr(cifar10_parts, "read", lambda recipe, data_dir: data)
     monkeypatch.setattr(devices, "mesh", lambda: None)
     jax.config.update("jax_disable_most_optimizations", True)
 

@@ -8,17 +8,18 @@ import numpy as np
 import pytest
 
 from experiments import (
+    cifar10_parts,
     command,
     darts,
-    darts_data,
     darts_flags,
     darts_found,
-    darts_retrained,
     darts_supernet,
     devices,
+    segments,
     strict_flags,
+    supernet_scores,
 )
-from experiments.darts_data import Data, Part
+from experiments.cifar10_parts import Data, Part
 from tnasp_jax import supernets
 from tnasp_jax.benchmarks import cifar10
 from tnasp_jax.checkpoints import Checkpoints
@@ -87,11 +88,11 @@ def run(commands, tmp_path, monkeypatch):
     """`run(workdir, *flags)`: the exit code; equal programs compile once."""
     flagfile = tmp_path / "tiny.flags"
     flagfile.write_text(TINY)
-    monkeypatch.setattr(darts_data, "read", noise)
+    monkeypatch.setattr(cifar10_parts, "read", noise)
     monkeypatch.setattr(supernets, "darts", easy_supernet)
     monkeypatch.setattr(devices, "mesh", lambda: None)
     monkeypatch.setattr(darts_supernet, "CHUNK", 4)
-    for module in (darts_supernet, darts_found, darts_retrained):
+    for module in (segments, supernet_scores, darts_found):
         monkeypatch.setattr(module, "CHECKPOINT_SECONDS", -1.0)
     jax.config.update("jax_disable_most_optimizations", True)
 
@@ -143,7 +144,7 @@ def test_a_run_that_is_cut_in_every_stage_comes_to_the_same(
     for owner, name, after in (
         (Checkpoints, "save", 2),  # In the middle of the supernet,
         (darts_supernet.Scorer, "__call__", 2),  # of scoring,
-        (darts_found.pipeline.runs, "save", 1),  # of the predictor,
+        (supernet_scores.pipeline.runs, "save", 1),  # of the predictor,
         (darts_found.RunOracle, "evaluate", 2),  # of the search,
         (Checkpoints, "save", 1),  # and of the last training.
     ):
@@ -174,7 +175,7 @@ def check_summary(summary, folder, told):
     assert network["params_published_size"] == DARTS.parameters(genotype)
     assert 0 <= network["test_accuracy"] <= 1 and network["epochs"] == 2
     assert set(summary["seconds"]) == set(darts.STAGES)
-    texts, scores = darts_supernet.read_scores(folder / "scored")
+    texts, scores = supernet_scores.read(folder / "scored")
     assert len({DARTS.canonical_hash(DARTS.parse(text)) for text in texts}) == 12
     assert scores.max() == pytest.approx(summary["scored"]["highest"], abs=1e-6)
     history = (folder / "retrained/best_0_seed_0/metrics.jsonl").read_text()
@@ -255,7 +256,7 @@ def test_parts_are_apart_and_small(monkeypatch):
     )
     monkeypatch.setattr(cifar10, "read", lambda split, data_dir: whole)
     values = darts_flags_of("--search_images=30", "--val_images=12")
-    data = darts_data.read(values, None)
+    data = cifar10_parts.read(values, None)
     for each in data[:4]:
         assert each.images.shape == (3, 8, 8, len(each.labels))
         np.testing.assert_array_equal(each.images[0, 0, 0], each.labels)

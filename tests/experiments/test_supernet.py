@@ -7,7 +7,14 @@ import jax
 import numpy as np
 import pytest
 
-from experiments import devices, digits_cells, supernet, supernet_run, supernet_tasks
+from experiments import (
+    devices,
+    digits_cells,
+    segments,
+    supernet,
+    supernet_run,
+    supernet_tasks,
+)
 from tnasp_jax import benchmarks, metrics, supernets
 from tnasp_jax.benchmarks import cifar10
 from tnasp_jax.checkpoints import Checkpoints
@@ -38,7 +45,7 @@ def read(workdir):
 def test_a_cut_run_goes_on_to_the_same_result(run, tmp_path, monkeypatch):
     pytest.importorskip("sklearn")
     monkeypatch.setattr(devices, "mesh", lambda: None)
-    monkeypatch.setattr(supernet_run, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(segments, "CHECKPOINT_SECONDS", 0.0)
     monkeypatch.setattr(supernet_run, "CHUNK", 16)
     monkeypatch.setattr(digits_cells, "SUPERNET", supernets.nasbench201((2,)))
     flags = (*TINY, "--n_archs=20", "--quiet")

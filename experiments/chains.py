@@ -19,7 +19,14 @@ from typing import Any
 import jax
 from absl import flags
 
-from experiments import chains_stages, cifar10_parts, command, devices, results
+from experiments import (
+    chains_stages,
+    cifar10_parts,
+    command,
+    devices,
+    results,
+    supernet_scores,
+)
 from experiments.chains_recipe import Recipe, define, recipe_of
 from experiments.pipeline import open_workdir
 from experiments.progress import duration
@@ -71,12 +78,7 @@ def run(
         "data": "CIFAR-10",
         "supernet": supernet,
         "scored": scored,
-        "predictor": {
-            "name": recipe.predictor,
-            "n_train": predictor["n_train"],
-            "kendall_tau_heldout": predictor["kendall_tau_heldout"],
-            "target": predictor["targets"][predictor["train_target"]],
-        },
+        "predictor": supernet_scores.about_predictor(recipe, predictor),
         "search": {"method": "elites", "evaluated": recipe.budget},
         "trained_under_limits": retrained,
         "seconds": seconds,
@@ -112,9 +114,7 @@ def report(summary: dict[str, Any]) -> str:
         (
             "scored",
             duration(seconds["scored"]),
-            f"{scored['n_archs']:,} random architectures on {recipe['val_images']:,} "
-            f"validation images: {100 * scored['lowest']:.1f} to "
-            f"{100 * scored['highest']:.1f} %",
+            supernet_scores.told(scored, recipe["val_images"]),
         ),
         (
             "predictor",

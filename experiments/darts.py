@@ -88,12 +88,7 @@ def run(
         "space": DARTS.name,
         "supernet": supernet,
         "scored": scored,
-        "predictor": {
-            "name": recipe.predictor,
-            "n_train": predictor["n_train"],
-            "kendall_tau_heldout": predictor["kendall_tau_heldout"],
-            "target": predictor["targets"][predictor["train_target"]],
-        },
+        "predictor": supernet_scores.about_predictor(recipe, predictor),
         "search": {"method": recipe.method, "evaluated": searched["evaluated"]},
         "retrained": retrained,
         "seconds": seconds,

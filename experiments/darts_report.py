@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments import results
+from experiments import results, supernet_scores
 from experiments.progress import duration
 
 
@@ -29,9 +29,7 @@ def report(summary: dict[str, Any]) -> str:
         (
             "scored",
             duration(seconds["scored"]),
-            f"{scored['n_archs']:,} random architectures on {recipe['val_images']:,} "
-            f"validation images: {100 * scored['lowest']:.1f} to "
-            f"{100 * scored['highest']:.1f} %",
+            supernet_scores.told(scored, recipe["val_images"]),
         ),
         (
             "predictor",

@@ -177,6 +177,24 @@ def fit(
     )
 
 
+def about_predictor(recipe: Recipe, run: dict[str, Any]) -> dict[str, Any]:
+    """What a pipeline's results.json says of the predictor, from that of its run."""
+    return {
+        "name": recipe.predictor,
+        "n_train": run["n_train"],
+        "kendall_tau_heldout": run["kendall_tau_heldout"],
+        "target": run["targets"][run["train_target"]],
+    }
+
+
+def told(scored: dict[str, Any], val_images: int) -> str:
+    """The scores, for people."""
+    return (
+        f"{scored['n_archs']:,} random architectures on {val_images:,} validation "
+        f"images: {100 * scored['lowest']:.1f} to {100 * scored['highest']:.1f} %"
+    )
+
+
 def _begun(path: Path) -> tuple[np.ndarray, float]:
     """Scores of a run that was cut, and the seconds that they took."""
     if not path.exists():

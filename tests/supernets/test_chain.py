@@ -133,7 +133,7 @@ def test_what_is_no_path_gives_nan():
         assert np.isnan(gradients(params, jnp.array(path))[1]).all()
     with pytest.raises(ValueError, match="a path of 3 integers"):
         net.apply(params, jnp.array([1, 1]), images, 6)
-    with pytest.raises(ValueError, match=r"expected images .*\(3, 8, 8\)"):
+    with pytest.raises(ValueError, match=r"expected images .*\(3, 8, 8, batch\)"):
         net.apply(params, jnp.array([1, 1, 1]), images[:1], 6)
     with pytest.raises(ValueError, match=r"num_statistics in 1 \.\. 6"):
         net.apply(params, jnp.array([1, 1, 1]), images, 7)

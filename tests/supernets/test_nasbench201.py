@@ -191,7 +191,7 @@ def count_switches(jaxpr) -> int:
     [
         ((1,) * 5, (1, 8, 8, 7), 7, "a path of 6 integers"),
         ((1.0,) * 6, (1, 8, 8, 7), 7, "a path of 6 integers"),
-        ((1,) * 6, (2, 8, 8, 7), 7, "1 channels"),
+        ((1,) * 6, (2, 8, 8, 7), 7, r"of \(1, any, any, batch\)"),
         ((1,) * 6, (1, 8, 8, 7), 8, "num_statistics in 1 .. 7"),
     ],
 )

@@ -113,26 +113,26 @@ def gp(space: CostedSpace, config: GpConfig = GpConfig()) -> Predictor:
         processes = jax.lax.map(process, jnp.asarray(config.priors))
         return {**params, "cells": cells, "processes": processes}
 
-    def deviation(params, graphs: Graphs) -> jax.Array:
+    def moments(params, graphs: Graphs, spread):
+        """Means [K, B] and spreads [K, ...] of the K processes."""
         x = standardised(params, invariants(graphs, space), config.limit)
+        cells = params["cells"]
+        return jax.lax.map(
+            lambda process: (
+                posterior_mean(process, cells, x),
+                spread(process, cells, x),
+            ),
+            params["processes"],
+        )
 
-        def moments(process):
-            mean = posterior_mean(process, params["cells"], x)
-            return mean, label_variance(process, params["cells"], x)
-
-        means, variances = jax.lax.map(moments, params["processes"])
+    def deviation(params, graphs: Graphs) -> jax.Array:
+        means, variances = moments(params, graphs, label_variance)
         return jnp.sqrt(jnp.mean(variances, axis=0) + jnp.var(means, axis=0))
 
     def covariance(params, graphs: Graphs) -> jax.Array:
-        x = standardised(params, invariants(graphs, space), config.limit)
-
-        def moments(process):
-            mean = posterior_mean(process, params["cells"], x)
-            return mean, posterior_covariance(process, params["cells"], x)
-
-        means, within = jax.lax.map(moments, params["processes"])
+        means, within = moments(params, graphs, posterior_covariance)
         apart = means - jnp.mean(means, axis=0)[None]
-        between = jnp.matmul(apart.T, apart, precision=FLOAT32) / len(config.priors)
+        between = jnp.matmul(apart.T, apart, precision=FLOAT32) / len(means)
         return jnp.mean(within, axis=0) + between
 
     return Predictor(init, apply, fit=fit, deviation=deviation, covariance=covariance)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 
 Params = dict[str, Any]
 
@@ -37,3 +38,42 @@ class Supernet(NamedTuple):
         if self.draw is not None:
             return self.draw(sampler, key)
         return sampler(key, self.num_edges, self.num_ops)
+
+
+def check(
+    name: str,
+    path: jax.Array,
+    length: int,
+    images: jax.Array,
+    shape: tuple[int | None, ...],
+    num_statistics: int,
+) -> None:
+    """ValueError for what a supernet cannot be applied to, as far as shapes tell.
+
+    Args:
+      name: of the network, for the sentence.
+      path: should be [length] integers.
+      length: of a path.
+      images: should be [channels, height, width, batch].
+      shape: of them without the batch; None where any size will do.
+      num_statistics: should be in 1 .. batch.
+    """
+    if path.shape != (length,) or not jnp.issubdtype(path.dtype, jnp.integer):
+        raise ValueError(
+            f"{name} supernet: expected a path of {length} integers, "
+            f"got {path.dtype} {path.shape}"
+        )
+    if images.ndim != 4 or any(
+        wanted not in (None, size)
+        for wanted, size in zip(shape, images.shape[:3], strict=True)
+    ):
+        wanted = ", ".join("any" if size is None else str(size) for size in shape)
+        raise ValueError(
+            f"{name} supernet: expected images [channels, height, width, batch] of "
+            f"({wanted}, batch), got {images.shape}"
+        )
+    if not 0 < num_statistics <= images.shape[3]:
+        raise ValueError(
+            f"{name} supernet: expected num_statistics in 1 .. {images.shape[3]}, "
+            f"the images of the batch, got {num_statistics}"
+        )

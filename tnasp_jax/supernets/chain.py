@@ -15,10 +15,16 @@ from jax import lax
 
 from tnasp_jax.spaces.chain_network import Block
 from tnasp_jax.spaces.proxylessnas import ProxylessNAS
-from tnasp_jax.supernets.base import Params, Supernet
-from tnasp_jax.supernets.darts_operations import depthwise
-from tnasp_jax.supernets.operations import convolve, convolve_1x1, normalize
+from tnasp_jax.supernets.base import Params, Supernet, check
+from tnasp_jax.supernets.chosen import chosen
+from tnasp_jax.supernets.operations import (
+    convolve,
+    convolve_1x1,
+    he_normal,
+    normalize,
+)
 from tnasp_jax.supernets.sampling import Sampler
+from tnasp_jax.supernets.separable import depthwise
 
 IMAGE_CHANNELS = 3
 FIXED = Block(3, 1)  # After the stem.
@@ -77,7 +83,7 @@ def _init(key: jax.Array, *, space: ProxylessNAS) -> Params:
     skeleton = space.skeleton
     keys = iter(jax.random.split(key, 3 + 2 * len(skeleton.stages)))
     stem = skeleton.stem, IMAGE_CHANNELS, 3, 3
-    params: Params = {"stem": _he(next(keys), stem, 3)}
+    params: Params = {"stem": he_normal(next(keys), stem, 3)}
     width = skeleton.first or skeleton.stem
     fixed_key = next(keys)
     if skeleton.first:
@@ -94,7 +100,7 @@ def _init(key: jax.Array, *, space: ProxylessNAS) -> Params:
                 if block.expansion
             }
             width = stage.width
-    params["head"] = _he(next(keys), (skeleton.head, width), 1)
+    params["head"] = he_normal(next(keys), (skeleton.head, width), 1)
     params["linear"] = jnp.zeros((skeleton.num_classes, skeleton.head))
     params["bias"] = jnp.zeros((skeleton.num_classes, 1))
     return params
@@ -106,17 +112,12 @@ def _init_block(
     """Kernels of `count` blocks: widen [E C, C], depthwise [E C, k, k], narrow [D, E C]."""
     keys, inner = jax.random.split(key, 3), block.expansion * width
     weights = {
-        "depthwise": _he(keys[1], (*count, inner, block.kernel, block.kernel), 2),
-        "narrow": _he(keys[2], (*count, out, inner), 1),
+        "depthwise": he_normal(keys[1], (*count, inner, block.kernel, block.kernel), 2),
+        "narrow": he_normal(keys[2], (*count, out, inner), 1),
     }
     if block.expansion != 1:
-        weights["widen"] = _he(keys[0], (*count, inner, width), 1)
+        weights["widen"] = he_normal(keys[0], (*count, inner, width), 1)
     return weights
-
-
-def _he(key: jax.Array, shape: tuple[int, ...], fans: int) -> jax.Array:
-    """Normal, of variance 2 over the product of the last `fans` axes."""
-    return jax.random.normal(key, shape) * np.sqrt(2 / np.prod(shape[-fans:]))
 
 
 def _apply(
@@ -128,8 +129,10 @@ def _apply(
     space: ProxylessNAS,
 ) -> jax.Array:
     """See `Supernet.apply`."""
-    _check(space, path, images, num_statistics)
-    path, skeleton = jnp.asarray(path), space.skeleton
+    skeleton, size = space.skeleton, space.resolution
+    shape = (IMAGE_CHANNELS, size, size)
+    check("chain", path, skeleton.num_places, images, shape, num_statistics)
+    path = jnp.asarray(path)
     x = convolve(images, params["stem"], skeleton.stem_stride)
     x = _active(x, num_statistics)
     if skeleton.first:
@@ -151,12 +154,8 @@ def _apply(
     return jnp.where(_valid(space, path), logits, jnp.nan)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(3, 4, 5))
 def place(op, x, weights, blocks, stride: int, num_statistics: int):
     """What stands in one place: block `op` of the blocks on x [C, H, W, B].
-
-    The backward pass is a second switch, which computes the block again: the derivative
-    of a switch would store what all blocks need.
 
     Args:
       op: [] int, in 0 .. 2 m - 1; from m on, no gradient goes to the weights.
@@ -167,27 +166,12 @@ def place(op, x, weights, blocks, stride: int, num_statistics: int):
         stride is 1 and x is added.
       num_statistics: images of the batch that normalisation sees.
     """
+    learns = op < len(blocks)
+    weights = jax.tree.map(
+        lambda leaf: jnp.where(learns, leaf, lax.stop_gradient(leaf)), weights
+    )
     branches = _branches(blocks, stride, num_statistics)
-    return lax.switch(op % len(blocks), branches, x, weights)
-
-
-def _place_forward(op, x, weights, blocks, stride, num_statistics):
-    out = place(op, x, weights, blocks, stride, num_statistics)
-    return out, (op, x, weights)
-
-
-def _place_backward(blocks, stride, num_statistics, residuals, grad):
-    op, x, weights = residuals
-    pullbacks = [
-        functools.partial(_pullback, branch)
-        for branch in _branches(blocks, stride, num_statistics)
-    ]
-    x_grad, weight_grads = lax.switch(op % len(blocks), pullbacks, x, weights, grad)
-    learns = (op < len(blocks)).astype(x.dtype)
-    return None, x_grad, jax.tree.map(lambda leaf: learns * leaf, weight_grads)
-
-
-place.defvjp(_place_forward, _place_backward)
+    return chosen(branches, op % len(blocks), x, weights)
 
 
 def _branches(blocks, stride: int, num_statistics: int):
@@ -202,10 +186,6 @@ def _branches(blocks, stride: int, num_statistics: int):
         return out if stride else x + out
 
     return [functools.partial(branch, block) for block in blocks]
-
-
-def _pullback(branch, x, weights, grad):
-    return jax.vjp(branch, x, weights)[1](grad)
 
 
 def bottleneck(x, weights, stride: int, num_statistics: int):
@@ -231,23 +211,3 @@ def _valid(space: ProxylessNAS, path: jax.Array) -> jax.Array:
     expansion = jnp.array([block.expansion for block in space.blocks])
     identity = expansion[path % num_ops] == 0
     return jnp.all((path >= 0) & (path < 2 * num_ops) & ~(first & identity))
-
-
-def _check(space: ProxylessNAS, path, images, num_statistics: int) -> None:
-    places, size = space.skeleton.num_places, space.resolution
-    if path.shape != (places,) or not jnp.issubdtype(path.dtype, jnp.integer):
-        raise ValueError(
-            f"chain supernet: expected a path of {places} integers, "
-            f"got {path.dtype} {path.shape}"
-        )
-    wanted = (IMAGE_CHANNELS, size, size)
-    if images.ndim != 4 or images.shape[:3] != wanted:
-        raise ValueError(
-            "chain supernet: expected images [channels, height, width, batch] of "
-            f"{wanted}, got {images.shape}"
-        )
-    if not 0 < num_statistics <= images.shape[3]:
-        raise ValueError(
-            f"chain supernet: expected num_statistics in 1 .. {images.shape[3]}, "
-            f"the images of the batch, got {num_statistics}"
-        )

@@ -10,7 +10,7 @@ from jax import lax
 def chosen(
     branches: Sequence[Callable[..., Any]],
     index: jax.Array,
-    *arguments: jax.Array,
+    *arguments: Any,
 ) -> jax.Array:
     """`branches[index](*arguments)`; only that branch runs, unless under `vmap`.
 
@@ -20,7 +20,7 @@ def chosen(
     Args:
       branches: functions of the arguments, with results of one shape.
       index: [] int, which one; numbers outside are cut to the range.
-      *arguments: arrays, differentiable.
+      *arguments: pytrees of arrays, differentiable.
     """
 
     @jax.custom_vjp

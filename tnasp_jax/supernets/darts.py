@@ -28,15 +28,20 @@ from tnasp_jax.spaces.darts_genotypes import (
     nodes,
 )
 from tnasp_jax.spaces.darts_network import KERNELS, Layer, Network
-from tnasp_jax.supernets.base import Params, Supernet
-from tnasp_jax.supernets.darts_operations import (
+from tnasp_jax.supernets.base import Params, Supernet, check
+from tnasp_jax.supernets.operations import (
+    convolve,
+    convolve_1x1,
+    he_normal,
+    normalize,
+)
+from tnasp_jax.supernets.sampling import Sampler
+from tnasp_jax.supernets.separable import (
     average_pool,
     factorized,
     max_pool,
     separable,
 )
-from tnasp_jax.supernets.operations import convolve, convolve_1x1, normalize
-from tnasp_jax.supernets.sampling import Sampler
 
 CHOICES = len(CELLS) * NUM_EDGES  # Edges of a path, both cells.
 PATH = 2 * CHOICES
@@ -120,7 +125,7 @@ def _init(key: jax.Array, *, network: Network) -> Params:
     params: Params = {
         f"layer_{at}": _init_layer(keys[at], layer) for at, layer in enumerate(stack)
     }
-    params["stem"] = _he(keys[-1], (stem, darts_network.IMAGE_CHANNELS, 3, 3), 3)
+    params["stem"] = he_normal(keys[-1], (stem, darts_network.IMAGE_CHANNELS, 3, 3), 3)
     params["linear"] = jnp.zeros((network.num_classes, stack[-1].out_channels))
     params["bias"] = jnp.zeros((network.num_classes, 1))
     return params
@@ -139,14 +144,9 @@ def _init_layer(key: jax.Array, layer: Layer) -> Params:
         shapes["skip_connect"] = (NUM_WEIGHTED, width, width), 1
     keys = jax.random.split(key, len(shapes))
     return {
-        name: _he(each, shape, fans)
+        name: he_normal(each, shape, fans)
         for each, (name, (shape, fans)) in zip(keys, shapes.items(), strict=True)
     }
-
-
-def _he(key: jax.Array, shape: tuple[int, ...], fans: int) -> jax.Array:
-    """Normal, of variance 2 over the product of the last `fans` axes."""
-    return jax.random.normal(key, shape) * np.sqrt(2 / np.prod(shape[-fans:]))
 
 
 def _apply(
@@ -158,7 +158,8 @@ def _apply(
     network: Network,
 ) -> jax.Array:
     """See `Supernet.apply`."""
-    _check(path, images, num_statistics, network)
+    shape = (darts_network.IMAGE_CHANNELS, network.image_size, network.image_size)
+    check("darts", path, PATH, images, shape, num_statistics)
     path = jnp.asarray(path)
     ops, sources = path.reshape(2, len(CELLS), NUM_EDGES)
     last: Any
@@ -351,25 +352,6 @@ def _valid(ops, sources):
         & (sources >= 0)
         & (sources < jnp.broadcast_to(limits, sources.shape))
     ) & jnp.all(pairs[..., 0] != pairs[..., 1])
-
-
-def _check(path, images, num_statistics: int, network: Network) -> None:
-    if path.shape != (PATH,) or not jnp.issubdtype(path.dtype, jnp.integer):
-        raise ValueError(
-            f"darts supernet: expected a path of {PATH} integers, "
-            f"got {path.dtype} {path.shape}"
-        )
-    wanted = (darts_network.IMAGE_CHANNELS, network.image_size, network.image_size)
-    if images.ndim != 4 or images.shape[:3] != wanted:
-        raise ValueError(
-            "darts supernet: expected images [channels, height, width, batch] of "
-            f"{wanted}, got {images.shape}"
-        )
-    if not 0 < num_statistics <= images.shape[3]:
-        raise ValueError(
-            f"darts supernet: expected num_statistics in 1 .. {images.shape[3]}, "
-            f"the images of the batch, got {num_statistics}"
-        )
 
 
 def paths_of(genotypes: Sequence[Genotype]) -> np.ndarray:

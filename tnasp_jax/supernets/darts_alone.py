@@ -24,7 +24,7 @@ from tnasp_jax.spaces.darts_network import (
     Layer,
     Network,
 )
-from tnasp_jax.supernets import darts_operations as ops
+from tnasp_jax.supernets import separable as ops
 from tnasp_jax.supernets.operations import convolve, convolve_1x1
 
 

@@ -25,11 +25,11 @@ import numpy as np
 from tnasp_jax.graphs import Graphs
 from tnasp_jax.spaces.nasbench101 import NASBENCH101, node_channels
 from tnasp_jax.spaces.nasbench101_cells import MAX_VERTICES, OPERATIONS
-from tnasp_jax.supernets.base import Params, Supernet
+from tnasp_jax.supernets.base import Params, Supernet, check
 from tnasp_jax.supernets.chosen import chosen
-from tnasp_jax.supernets.darts_operations import max_pool
 from tnasp_jax.supernets.operations import convolve, convolve_1x1, normalize
 from tnasp_jax.supernets.sampling import Sampler
+from tnasp_jax.supernets.separable import max_pool
 
 INNER, LAST = MAX_VERTICES - 2, MAX_VERTICES - 1
 SOURCES, TARGETS = np.array(
@@ -284,24 +284,11 @@ def _is_path(ops: jax.Array, edges: jax.Array) -> jax.Array:
 
 
 def _check(params: Params, path, images, num_statistics: int, stacks: int) -> None:
-    if path.shape != (PATH,) or not jnp.issubdtype(path.dtype, jnp.integer):
-        raise ValueError(
-            f"nasbench101 supernet: expected a path of {PATH} integers, "
-            f"got {path.dtype} {path.shape}"
-        )
-    wanted, part = params["stem"].shape[1], 2 ** (stacks - 1)
-    if images.ndim != 4 or images.shape[0] != wanted:
-        raise ValueError(
-            "nasbench101 supernet: expected images [channels, height, width, batch] "
-            f"with {wanted} channels, got {images.shape}"
-        )
+    shape = params["stem"].shape[1], None, None
+    check("nasbench101", path, PATH, images, shape, num_statistics)
+    part = 2 ** (stacks - 1)
     if images.shape[1] % part or images.shape[2] % part:
         raise ValueError(
             f"nasbench101 supernet: expected sides that divide by {part}, "
             f"got {images.shape[1]} x {images.shape[2]}"
-        )
-    if not 0 < num_statistics <= images.shape[3]:
-        raise ValueError(
-            f"nasbench101 supernet: expected num_statistics in 1 .. {images.shape[3]}, "
-            f"the images of the batch, got {num_statistics}"
         )

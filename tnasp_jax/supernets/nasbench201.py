@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from tnasp_jax.spaces.nasbench201 import EDGE_OPS, EDGES
-from tnasp_jax.supernets.base import Params, Supernet
+from tnasp_jax.supernets.base import Params, Supernet, check
 from tnasp_jax.supernets.operations import convolve, edge, normalize
 
 NUM_NODES = 4
@@ -67,7 +67,8 @@ def _apply(
     params: Params, path: jax.Array, images: jax.Array, num_statistics: int
 ) -> jax.Array:
     """See `Supernet.apply`."""
-    _check(params, path, images, num_statistics)
+    shape = params["stem"].shape[1], None, None
+    check("nasbench201", path, len(EDGES), images, shape, num_statistics)
     x, _ = normalize(convolve(images, params["stem"]), num_statistics)
     x = _cell(params, path, x, 0, num_statistics)
     for stage in range(1, sum(name.startswith("conv_1x1") for name in params)):
@@ -90,22 +91,3 @@ def _cell(
         mine = (kernel[index] for kernel in kernels)
         nodes[target] += edge(path[index], nodes[source], *mine, num_statistics)
     return nodes[-1]
-
-
-def _check(params: Params, path, images, num_statistics: int) -> None:
-    if path.shape != (len(EDGES),) or not jnp.issubdtype(path.dtype, jnp.integer):
-        raise ValueError(
-            f"nasbench201 supernet: expected a path of {len(EDGES)} integers, "
-            f"got {path.dtype} {path.shape}"
-        )
-    wanted = params["stem"].shape[1]
-    if images.ndim != 4 or images.shape[0] != wanted:
-        raise ValueError(
-            "nasbench201 supernet: expected images [channels, height, width, batch] "
-            f"with {wanted} channels, got {images.shape}"
-        )
-    if not 0 < num_statistics <= images.shape[3]:
-        raise ValueError(
-            f"nasbench201 supernet: expected num_statistics in 1 .. {images.shape[3]}, "
-            f"the images of the batch, got {num_statistics}"
-        )

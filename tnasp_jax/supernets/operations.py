@@ -21,6 +21,12 @@ BATCH = 64  # Images convolved at once: their shifted copies fit into the cache.
 EPSILON = 1e-5
 
 
+def he_normal(key: jax.Array, shape: tuple[int, ...], fans: int) -> jax.Array:
+    """Kernels at the start: normal, variance 2 over the product of the last `fans`
+    axes."""
+    return jax.random.normal(key, shape) * np.sqrt(2 / np.prod(shape[-fans:]))
+
+
 def convolve(x, kernel, stride: int = 1):
     """3 x 3 convolution with padding 1, as one matrix product over shifted copies.
 

@@ -1,8 +1,8 @@
-"""The operations of DARTS on images [channels, height, width, batch].
+"""Depthwise and separable convolutions and pooling on [channels, height, width, batch].
 
 Depthwise convolutions and pooling are sums and maxima of shifted images, a kernel's
-gradient a loop over its taps: with the batch contiguous both vectorise, and on a CPU they
-take a hundredth of the time of the stock grouped convolution.
+gradient a loop over its taps: with the batch contiguous both vectorise, where a CPU is slow
+at the stock grouped convolution.
 """
 
 import functools

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from jax import lax
 
-from tnasp_jax.supernets import darts_operations as operations
+from tnasp_jax.supernets import separable as operations
 
 CHANNELS = 3
 

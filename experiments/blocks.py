@@ -15,8 +15,10 @@ from pathlib import Path
 
 from absl import flags
 
-from experiments import command, ranked, tables, targets
-from experiments.command import UserError
+from experiments import tables, targets
+from experiments.cells import ranked
+from experiments.shell import command
+from experiments.shell.command import UserError
 from tnasp_jax import benchmarks
 
 FILES = tuple(

@@ -17,9 +17,8 @@ import numpy as np
 import scipy.stats
 from absl import flags
 
-from experiments import command, devices, results
-from experiments.command import UserError
-from experiments.figures import (
+from experiments.cells import results
+from experiments.reports.figures import (
     COLUMNS,
     TITLES,
     define,
@@ -27,7 +26,9 @@ from experiments.figures import (
     out_folder,
     save_plot,
 )
-from experiments.progress import Progress
+from experiments.shell import command, devices
+from experiments.shell.command import UserError
+from experiments.shell.progress import Progress
 from tnasp_jax import benchmarks, runs
 from tnasp_jax.benchmarks import Table
 

@@ -19,17 +19,12 @@ from typing import Any
 import jax
 from absl import flags
 
-from experiments import (
-    chains_stages,
-    cifar10_parts,
-    command,
-    devices,
-    results,
-    supernet_scores,
-)
-from experiments.chains_recipe import Recipe, define, recipe_of
-from experiments.pipeline import open_workdir
-from experiments.progress import duration
+from experiments.cells import results
+from experiments.cells.pipeline import open_workdir
+from experiments.networks import chains_stages, cifar10_parts, supernet_scores
+from experiments.networks.chains_recipe import Recipe, define, recipe_of
+from experiments.shell import command, devices
+from experiments.shell.progress import duration
 from tnasp_jax import runs
 
 STAGES = ("supernet", "scored", "predictor", "search", "retrained")

@@ -16,11 +16,12 @@ import jax
 import numpy as np
 from absl import flags
 
-from experiments import command, devices, strict_flags, table_command
-from experiments.cell import Cell
-from experiments.command import UserError
-from experiments.draws import draw_data
-from experiments.progress import Progress
+from experiments.cells import table_command
+from experiments.cells.cell import Cell
+from experiments.cells.draws import draw_data
+from experiments.shell import command, devices, strict_flags
+from experiments.shell.command import UserError
+from experiments.shell.progress import Progress
 from tnasp_jax import metrics, runs
 from tnasp_jax.benchmarks import Table
 from tnasp_jax.predictors import get_predictor

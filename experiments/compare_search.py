@@ -17,13 +17,16 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from experiments import command, devices, results, search_report
-from experiments.command import UserError
-from experiments.figures import TITLES, out_folder, save_plot
-from experiments.progress import Progress
-from experiments.search import define_search, run_search
-from experiments.search_oracles import TABLES, Incumbent, TableOracle
-from experiments.strict_flags import near
+from experiments.cells import results
+from experiments.reports.figures import TITLES, out_folder, save_plot
+from experiments.search import define_search
+from experiments.searching import search_report
+from experiments.searching.search_oracles import TABLES, Incumbent, TableOracle
+from experiments.searching.search_run import run_search
+from experiments.shell import command, devices
+from experiments.shell.command import UserError
+from experiments.shell.progress import Progress
+from experiments.shell.strict_flags import near
 from tnasp_jax import runs, search
 
 METHODS = "random,evolution,local,bayes,bayes_thompson,bayes_ucb"

@@ -17,10 +17,10 @@ from pathlib import Path
 import numpy as np
 from absl import flags
 
-from experiments import command
-from experiments.command import UserError
-from experiments.progress import Progress
-from experiments.strict_flags import near
+from experiments.shell import command
+from experiments.shell.command import UserError
+from experiments.shell.progress import Progress
+from experiments.shell.strict_flags import near
 from tnasp_jax import benchmarks, runs
 from tnasp_jax.benchmarks import (
     nasbench101,

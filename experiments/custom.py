@@ -18,24 +18,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 from absl import flags
 
-from experiments import (
-    command,
-    custom_flags,
-    devices,
-    learning_curve,
-    pipeline,
-    results,
-)
-from experiments.cell import Cell
-from experiments.command import UserError
+from experiments.cells import draws, pipeline, results
+from experiments.cells.cell import Cell
+from experiments.own_space import custom_flags, learning_curve
+from experiments.shell import command, devices
+from experiments.shell.command import UserError
 from tnasp_jax import runs
-from tnasp_jax.benchmarks import Split, Table, custom
+from tnasp_jax.benchmarks import Table, custom
 from tnasp_jax.spaces import describe
-from tnasp_jax.spaces.base import host_rng
 from tnasp_jax.training.supervised import FitConfig
 
 NEXT = "\nnext:\n  python -m experiments.predict --run={run} '{text}'"
@@ -60,7 +53,7 @@ def main(values: flags.FlagValues) -> int:
     began = time.monotonic()
     table = read_table(values)
     cell = cell_of(values, table)
-    splits = folds(len(table), len(cell.seeds), cell.seed)
+    splits = draws.folds(len(table), len(cell.seeds), cell.seed)
     sizes = values.learning_curve or ()
     if sizes and sizes[-1] >= cell.n_train:
         raise UserError(
@@ -144,19 +137,6 @@ def cell_of(values: flags.FlagValues, table: Table) -> CustomCell:
         seed=values.seed,
         space=describe(table.space) or {},
     )
-
-
-def folds(rows: int, count: int, seed: int) -> list[Split]:
-    """Parts rows by chance; all folds are of one size, what is over is learnt by all.
-
-    Returns:
-      A split a fold: the others' rows in random order, none, the fold's own ascending.
-    """
-    order = host_rng(jax.random.key(seed)).permutation(rows).astype(np.int32)
-    size = rows // count
-    nothing = np.zeros(0, np.int32)
-    parts = [np.arange(rows) // size == fold for fold in range(count)]
-    return [Split(order[~own], nothing, np.sort(order[own])) for own in parts]
 
 
 def report(summary: dict[str, Any], table: Table) -> str:

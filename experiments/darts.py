@@ -17,20 +17,19 @@ from typing import Any
 import jax
 from absl import flags
 
-from experiments import (
+from experiments.cells import results
+from experiments.cells.pipeline import open_workdir
+from experiments.networks import (
     cifar10_parts,
-    command,
     darts_found,
     darts_retrained,
     darts_supernet,
-    devices,
-    results,
     supernet_scores,
 )
-from experiments.cifar10_parts import Data
-from experiments.darts_flags import Recipe, define, recipe_of
-from experiments.darts_report import report
-from experiments.pipeline import open_workdir
+from experiments.networks.cifar10_parts import Data
+from experiments.networks.darts_flags import Recipe, define, recipe_of
+from experiments.networks.darts_report import report
+from experiments.shell import command, devices
 from tnasp_jax import drawing, runs
 from tnasp_jax.spaces.darts import DARTS
 

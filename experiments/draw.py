@@ -13,8 +13,8 @@ from pathlib import Path
 
 from absl import flags
 
-from experiments import command
-from experiments.command import UserError
+from experiments.shell import command
+from experiments.shell.command import UserError
 from tnasp_jax import drawing, runs
 from tnasp_jax.spaces import SPACES, Space, custom, custom_cells, get_space
 

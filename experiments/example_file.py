@@ -14,8 +14,8 @@ import jax
 import numpy as np
 from absl import flags
 
-from experiments import command
-from experiments.command import UserError
+from experiments.shell import command
+from experiments.shell.command import UserError
 from tnasp_jax import benchmarks
 from tnasp_jax.benchmarks import Table
 from tnasp_jax.graphs import live_nodes

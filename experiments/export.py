@@ -11,8 +11,8 @@ from pathlib import Path
 
 from absl import flags
 
-from experiments import command
-from experiments.command import UserError
+from experiments.shell import command
+from experiments.shell.command import UserError
 from tnasp_jax import export, runs
 
 

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from experiments import command, top_ranks
-from experiments.figures import (
+from experiments.reports import top_ranks
+from experiments.reports.figures import (
     COLUMNS,
     TITLES,
     define,
@@ -23,7 +23,8 @@ from experiments.figures import (
     out_folder,
     save_plot,
 )
-from experiments.progress import Progress
+from experiments.shell import command
+from experiments.shell.progress import Progress
 from tnasp_jax import benchmarks, runs
 
 

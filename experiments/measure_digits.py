@@ -32,7 +32,7 @@ COMMAND = "python -m experiments.measure_digits --workdir=DIR --out=FILE"
 
 def recipe() -> dict:
     """All that a count of correct images depends on, versions aside."""
-    from experiments import digits_cells
+    from experiments.networks import digits_cells
 
     train, val, test = digits_cells.split_sizes()
     return {
@@ -74,7 +74,7 @@ def measure_chunk(workdir: Path, index: int) -> int:
     """Trains the cells of one chunk under every seed and writes the chunk's file."""
     import jax
 
-    from experiments import digits_cells
+    from experiments.networks import digits_cells
 
     cells, _ = digits_cells.distinct_cells()
     rows = chunks(len(cells))[index]
@@ -170,7 +170,7 @@ def provenance() -> str:
 
 def collect(workdir: Path, out: Path) -> None:
     """Writes the table from the finished chunks."""
-    from experiments import digits_cells
+    from experiments.networks import digits_cells
 
     cells, cell_of_code = digits_cells.distinct_cells()
     counts = np.zeros((2, len(cells), len(SEEDS)), np.uint16)
@@ -192,7 +192,7 @@ def collect(workdir: Path, out: Path) -> None:
 
 def measure(workdir: Path, out: Path, workers: int = 1) -> None:
     """Measures the missing chunks, then writes the table."""
-    from experiments import digits_cells
+    from experiments.networks import digits_cells
 
     workdir.mkdir(parents=True, exist_ok=True)
     check_recipe(workdir)

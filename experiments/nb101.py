@@ -4,7 +4,8 @@ python -m experiments.nb101 --flagfile=experiments/flagfiles/nb101_tnasp.flags \
     --n_train=424 --workdir=runs/nb101_tnasp_424
 """
 
-from experiments import command, table_command
+from experiments.cells import table_command
+from experiments.shell import command
 
 
 def main(values) -> int:

@@ -4,7 +4,8 @@ python -m experiments.nb201 --flagfile=experiments/flagfiles/nb201_tnasp.flags \
     --n_train=78 --workdir=runs/nb201_tnasp_78
 """
 
-from experiments import command, table_command
+from experiments.cells import table_command
+from experiments.shell import command
 
 
 def main(values) -> int:

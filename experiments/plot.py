@@ -14,10 +14,12 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from experiments import command, plot_curves, results
-from experiments.command import UserError
-from experiments.figures import TITLES, out_folder, save_plot
-from experiments.plot_curves import Drawer
+from experiments.cells import results
+from experiments.reports import plot_curves
+from experiments.reports.figures import TITLES, out_folder, save_plot
+from experiments.reports.plot_curves import Drawer
+from experiments.shell import command
+from experiments.shell.command import UserError
 from tnasp_jax import benchmarks
 from tnasp_jax.benchmarks import Table
 from tnasp_jax.spaces import custom_cells

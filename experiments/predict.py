@@ -10,8 +10,8 @@ import sys
 
 from absl import flags
 
-from experiments import command
-from experiments.command import UserError
+from experiments.shell import command
+from experiments.shell.command import UserError
 from tnasp_jax import runs
 
 

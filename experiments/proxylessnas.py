@@ -19,13 +19,20 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from experiments import command, devices, results
-from experiments.command import UserError
-from experiments.figures import save_plot
-from experiments.progress import Progress
-from experiments.search import Settings, as_dict, save, search_all
-from experiments.search_costs import COSTS, UNITS, Costs, check_known, costs_of
-from experiments.search_oracles import Oracle, RunOracle, SurrogateOracle
+from experiments.cells import results
+from experiments.reports.figures import save_plot
+from experiments.searching.search_costs import (
+    COSTS,
+    UNITS,
+    Costs,
+    check_known,
+    costs_of,
+)
+from experiments.searching.search_oracles import Oracle, RunOracle, SurrogateOracle
+from experiments.searching.search_run import Settings, as_dict, save, search_all
+from experiments.shell import command, devices
+from experiments.shell.command import UserError
+from experiments.shell.progress import Progress
 from tnasp_jax import runs
 from tnasp_jax.benchmarks.latency import NAMES as LATENCIES
 from tnasp_jax.benchmarks.ofa_surrogates import NAMES as SURROGATES

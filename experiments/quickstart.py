@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 from absl import flags
 
-from experiments import command, devices, pipeline, results, strict_flags, table_command
-from experiments.command import UserError
+from experiments.cells import pipeline, results, table_command
+from experiments.shell import command, devices, strict_flags
+from experiments.shell.command import UserError
 from tnasp_jax.benchmarks import Table
 
 FLAGFILE = Path(__file__).parent / "flagfiles" / "nb201_quickstart.flags"

@@ -7,7 +7,8 @@ Tables: darts545 and darts214 (measured), nb301xgb and nb301yahpo (surrogates), 
 darts_PREDICTOR.flags; accel (measured), with mnasnet_PREDICTOR.flags.
 """
 
-from experiments import command, ranked, table_command
+from experiments.cells import ranked, table_command
+from experiments.shell import command
 
 
 def main(values) -> int:

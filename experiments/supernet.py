@@ -18,9 +18,11 @@ from typing import Any
 
 from absl import flags
 
-from experiments import command, devices, results, supernet_run
-from experiments.command import UserError
-from experiments.supernet_tasks import TASKS, Task
+from experiments.cells import results
+from experiments.networks import supernet_run
+from experiments.networks.supernet_tasks import TASKS, Task
+from experiments.shell import command, devices
+from experiments.shell.command import UserError
 from tnasp_jax import supernets
 
 SHARED = ("seeds", "data_dir", "workdir", "resume", "overwrite", "quiet", "debug")

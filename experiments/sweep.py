@@ -18,18 +18,11 @@ from typing import NamedTuple
 import jax
 from absl import flags
 
-from experiments import (
-    command,
-    devices,
-    pipeline,
-    ranked,
-    results,
-    strict_flags,
-    table_command,
-)
-from experiments.cell import SUFFIXES, Cell
-from experiments.command import UserError
-from experiments.progress import Progress
+from experiments.cells import pipeline, ranked, results, table_command
+from experiments.cells.cell import SUFFIXES, Cell
+from experiments.shell import command, devices, strict_flags
+from experiments.shell.command import UserError
+from experiments.shell.progress import Progress
 from tnasp_jax import runs
 from tnasp_jax.benchmarks import Table
 

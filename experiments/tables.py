@@ -15,18 +15,12 @@ from pathlib import Path
 
 from absl import flags
 
-from experiments import (
-    command,
-    network_tables,
-    published,
-    ranked,
-    results,
-    table_format,
-    table_rows,
-)
-from experiments.command import UserError
-from experiments.published import Published
-from experiments.table_rows import Results
+from experiments.cells import ranked, results
+from experiments.cells.columns import Published
+from experiments.reports import network_tables, published, table_format, table_rows
+from experiments.reports.table_rows import Results
+from experiments.shell import command
+from experiments.shell.command import UserError
 
 FORMATS = ("text", "markdown", "csv")
 

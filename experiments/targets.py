@@ -9,7 +9,7 @@ training label.
 
 from absl import flags
 
-from experiments import command
+from experiments.shell import command
 from tnasp_jax import benchmarks
 from tnasp_jax.benchmarks import Table
 

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from absl import flags
 
-from experiments import command, custom_flags
-from experiments.command import UserError
+from experiments.own_space import custom_flags
+from experiments.shell import command
+from experiments.shell.command import UserError
 from tnasp_jax.benchmarks import custom
 from tnasp_jax.benchmarks.custom import Problem
 from tnasp_jax.spaces import SPACES, get_space

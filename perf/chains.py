@@ -15,8 +15,8 @@ import jax
 import numpy as np
 from absl import flags
 
-from experiments import command, devices
-from experiments.command import UserError
+from experiments.shell import command, devices
+from experiments.shell.command import UserError
 from tnasp_jax import evaluation, get_predictor
 from tnasp_jax.benchmarks import ofa_surrogates
 from tnasp_jax.graphs import Graphs

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments import devices
+from experiments.shell import devices
 from tnasp_jax import evaluation
 from tnasp_jax.benchmarks import MissingData, nasbench101
 from tnasp_jax.graphs import Graphs

@@ -338,6 +338,6 @@ def _word(count: int) -> str:
 
 
 if __name__ == "__main__":
-    from experiments import command
+    from experiments.shell import command
 
     command.run(main, define)

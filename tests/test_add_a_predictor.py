@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 import tnasp_jax
-from experiments import command, devices, nb201
+from experiments import nb201
+from experiments.shell import command, devices
 from tnasp_jax import benchmarks, metrics
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import tnasp_jax
-from experiments import command, export
+from experiments import export
+from experiments.shell import command
 from tnasp_jax.spaces import NASBENCH201
 
 pytest.importorskip("flatbuffers", reason="the extra export is not installed")

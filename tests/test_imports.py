@@ -37,6 +37,15 @@ ROOMS = {
     "supernets": SPACES,
     "export": GRAPHS | {"runs"},
 }
+# What a room of the commands may import from `experiments`, beside itself.
+SHELL_ROOMS = {
+    "shell": set(),
+    "cells": {"shell"},
+    "reports": {"shell", "cells"},
+    "searching": {"shell", "cells"},
+    "own_space": {"shell", "cells"},
+    "networks": {"shell", "cells", "searching"},
+}
 DRAWS = {"tnasp_jax/plotting.py", "tnasp_jax/drawing/render.py"}
 LEAVES = {
     "benchmarks",
@@ -88,6 +97,15 @@ def test_rooms_import_in_one_direction(path):
     own = starts(imported(path), "tnasp_jax")
     rooms = {name.split(".")[1] for name in own}
     assert rooms <= ROOMS[home] | {home}
+
+
+@pytest.mark.parametrize("home", SHELL_ROOMS)
+def test_rooms_of_the_commands_import_in_one_direction(home):
+    folders = {p.parent.name for p in COMMANDS} - {"experiments"}
+    assert folders == set(SHELL_ROOMS)
+    files = [path for path in COMMANDS if path.parent.name == home]
+    own = {n for path in files for n in starts(imported(path), "experiments")}
+    assert {name.split(".")[1] for name in own} <= SHELL_ROOMS[home] | {home}
 
 
 def test_the_core_knows_no_leaf():

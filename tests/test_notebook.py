@@ -81,7 +81,7 @@ def test_runs(name, monkeypatch):
 
 
 def test_the_papers_numbers_are_those_of_the_tables():
-    from experiments.published import TABLES
+    from experiments.reports.published import TABLES
 
     (source,) = [c.source for c in read("reproduce").cells if "PAPER = {" in c.source]
     paper = eval(re.search(r"PAPER = (\{.*?\n\})", source, re.DOTALL)[1])

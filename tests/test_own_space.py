@@ -7,15 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments import (
-    command,
-    custom,
-    custom_flags,
-    devices,
-    example_file,
-    predict,
-    validate,
-)
+from experiments import custom, example_file, predict, validate
+from experiments.own_space import custom_flags
+from experiments.shell import command, devices
 from tnasp_jax import benchmarks
 from tnasp_jax.benchmarks.custom import read
 

@@ -13,7 +13,8 @@ import jax
 import numpy as np
 import pytest
 
-from experiments import command, strict_flags, table_command
+from experiments.cells import table_command
+from experiments.shell import command, strict_flags
 from tnasp_jax import (
     FitConfig,
     Graphs,

@@ -8,7 +8,9 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from experiments import command, devices, nb201, training
+from experiments import nb201
+from experiments.cells import training
+from experiments.shell import command, devices
 from tnasp_jax import benchmarks, evaluation
 from tnasp_jax.benchmarks import digits
 from tnasp_jax.predictors import PREDICTORS, Predictor

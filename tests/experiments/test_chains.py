@@ -6,8 +6,10 @@ import jax
 import numpy as np
 import pytest
 
-from experiments import chains, chains_recipe, cifar10_parts, devices
-from experiments.cifar10_parts import Data, Part
+from experiments import chains
+from experiments.networks import chains_recipe, cifar10_parts
+from experiments.networks.cifar10_parts import Data, Part
+from experiments.shell import devices
 from tnasp_jax.checkpoints import Checkpoints
 from tnasp_jax.spaces.proxylessnas import of_description
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from experiments import choose
-from experiments.draws import draw_data
+from experiments.cells.draws import draw_data
 from tnasp_jax import metrics
 from tnasp_jax.predictors import get_predictor
 from tnasp_jax.training import supervised

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments import command, strict_flags
+from experiments.shell import command, strict_flags
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -314,7 +314,7 @@ def test_help_wins_over_mistakes(capsys):
 def test_as_a_process(tmp_path):
     (tmp_path / "fake.py").write_text(
         '"""A fake command."""\n'
-        "from experiments import command\n"
+        "from experiments.shell import command\n"
         "def main(values):\n"
         "    print(values.epochs // (values.n_val - 1))\n"
         "if __name__ == '__main__':\n"
@@ -343,7 +343,7 @@ def test_as_a_process(tmp_path):
 def test_a_reader_that_has_seen_enough_ends_the_command_quietly(tmp_path):
     (tmp_path / "fake.py").write_text(
         '"""A fake command."""\n'
-        "from experiments import command\n"
+        "from experiments.shell import command\n"
         "def main(values):\n"
         "    for row in range(100_000):\n"
         "        print(row)\n"

@@ -5,7 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from experiments import custom, custom_flags, predict
+from experiments import custom, predict
+from experiments.cells import draws
+from experiments.own_space import custom_flags
 from tnasp_jax import benchmarks, runs
 from tnasp_jax.benchmarks.custom import read
 
@@ -176,11 +178,11 @@ def test_a_rare_name_like_another_is_pointed_out(run, cells, tmp_path, capsys):
 
 
 def test_folds_part_the_rows():
-    splits = custom.folds(23, 5, seed=0)
+    splits = draws.folds(23, 5, seed=0)
     held = np.concatenate([split.test_index for split in splits])
     assert len(set(held)) == len(held) == 20
     assert {len(split.train_index) for split in splits} == {19}
-    again, other = custom.folds(23, 5, seed=0), custom.folds(23, 5, seed=1)
+    again, other = draws.folds(23, 5, seed=0), draws.folds(23, 5, seed=1)
     digest = benchmarks.split_sha256
     assert [*map(digest, again)] == [*map(digest, splits)]
     assert digest(other[0]) != digest(splits[0])

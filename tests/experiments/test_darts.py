@@ -7,19 +7,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import (
+from experiments import darts
+from experiments.networks import (
     cifar10_parts,
-    command,
-    darts,
     darts_flags,
     darts_found,
     darts_supernet,
-    devices,
     segments,
-    strict_flags,
     supernet_scores,
 )
-from experiments.cifar10_parts import Data, Part
+from experiments.networks.cifar10_parts import Data, Part
+from experiments.shell import command, devices, strict_flags
 from tnasp_jax import supernets
 from tnasp_jax.benchmarks import cifar10
 from tnasp_jax.checkpoints import Checkpoints

@@ -7,7 +7,8 @@ import jax
 import numpy as np
 import pytest
 
-from experiments import digits_cells, measure_digits
+from experiments import measure_digits
+from experiments.networks import digits_cells
 from tnasp_jax.spaces.nasbench201 import EDGES
 
 NONE, SKIP, CONV_1X1, CONV_3X3, POOL = range(5)

@@ -6,7 +6,8 @@ import re
 import numpy as np
 import pytest
 
-from experiments import figure5, figures, top_ranks
+from experiments import figure5
+from experiments.reports import figures, top_ranks
 from tests.made_results import run_folder
 from tnasp_jax import benchmarks, plotting
 

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from experiments import blocks, network_tables, tables
-from experiments.command import UserError
+from experiments import blocks, tables
+from experiments.reports import network_tables
+from experiments.shell.command import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
 FOUND = {

@@ -5,7 +5,8 @@ import re
 import numpy as np
 import pytest
 
-from experiments import plot, plot_curves
+from experiments import plot
+from experiments.reports import plot_curves
 from tests.made_results import run_folder
 from tnasp_jax import benchmarks
 

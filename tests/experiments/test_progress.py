@@ -2,7 +2,7 @@
 
 import io
 
-from experiments.progress import Progress, duration
+from experiments.shell.progress import Progress, duration
 
 
 class Terminal(io.StringIO):

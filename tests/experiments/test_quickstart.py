@@ -3,7 +3,8 @@
 import jax
 import pytest
 
-from experiments import command, quickstart
+from experiments import quickstart
+from experiments.shell import command
 
 
 @pytest.fixture

@@ -10,17 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments import (
-    blocks,
-    command,
-    draws,
-    rank,
-    ranked,
-    strict_flags,
-    sweep,
-    table_command,
-    tables,
-)
+from experiments import blocks, rank, sweep, tables
+from experiments.cells import draws, ranked, table_command
+from experiments.shell import command, strict_flags
 from tests.made_results import result
 from tnasp_jax import benchmarks, runs
 

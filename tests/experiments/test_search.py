@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 import tnasp_jax
-from experiments import compare_search, search, search_costs, search_report
-from experiments.search_oracles import Incumbent, TableOracle
+from experiments import compare_search, search
+from experiments.searching import search_costs, search_report
+from experiments.searching.search_oracles import Incumbent, TableOracle
 from tnasp_jax.spaces import NASBENCH201, PROXYLESSNAS
 from tnasp_jax.spaces.custom import CustomSpace
 

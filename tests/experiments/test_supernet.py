@@ -7,14 +7,9 @@ import jax
 import numpy as np
 import pytest
 
-from experiments import (
-    devices,
-    digits_cells,
-    segments,
-    supernet,
-    supernet_run,
-    supernet_tasks,
-)
+from experiments import supernet
+from experiments.networks import digits_cells, segments, supernet_run, supernet_tasks
+from experiments.shell import devices
 from tnasp_jax import benchmarks, metrics, supernets
 from tnasp_jax.benchmarks import cifar10
 from tnasp_jax.checkpoints import Checkpoints

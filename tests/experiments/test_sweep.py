@@ -5,8 +5,9 @@ import json
 import jax
 import pytest
 
-from experiments import pipeline, sweep
-from experiments.command import UserError
+from experiments import sweep
+from experiments.cells import pipeline
+from experiments.shell.command import UserError
 
 # What test_table_commands.py compiles too.
 RECIPE = """

@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments import command, nb101, nb201, pipeline, predict, training
+from experiments import nb101, nb201, predict
+from experiments.cells import pipeline, training
+from experiments.shell import command
 from tnasp_jax import benchmarks, runs
 
 ROOT = Path(__file__).parents[2]

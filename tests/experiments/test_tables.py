@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from experiments import blocks, published, reasons, table_rows, tables, targets
-from experiments.command import UserError
-from experiments.published import Column
+from experiments import blocks, tables, targets
+from experiments.cells.columns import Column
+from experiments.reports import published, reasons, table_rows
+from experiments.shell.command import UserError
 from tests.made_results import result
 from tnasp_jax import benchmarks
 
@@ -188,7 +189,7 @@ def test_every_difference_of_our_results_has_a_reason():
     }
     assert not missing, (
         "more than two sd off the published number; say why, or that it is not known, "
-        f"in experiments/reasons.py: {sorted(missing)}"
+        f"in experiments/reports/reasons.py: {sorted(missing)}"
     )
 
 

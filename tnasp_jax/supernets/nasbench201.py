@@ -2,7 +2,7 @@
 
 A stem, then one cell a stage; between two stages ReLU and a convolution of stride 2; at
 the end normalisation, ReLU, global average pooling and a linear layer. Trained along a
-single path, it is that cell's network alone: so `experiments.digits_cells` trains the
+single path, it is that cell's network alone: so `experiments.networks.digits_cells` trains the
 cells of the embedded table.
 """
 

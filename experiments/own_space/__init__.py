@@ -1,0 +1,1 @@
+"""What the commands of a user's own file share."""

@@ -1,0 +1,94 @@
+"""What an architecture costs, for limits, Pareto fronts and search.json."""
+
+import functools
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from experiments.shell.command import UserError
+from experiments.shell.strict_flags import near
+from tnasp_jax.benchmarks import latency as latencies
+from tnasp_jax.search import AtMost
+from tnasp_jax.spaces import Space
+from tnasp_jax.spaces.base import Architecture
+from tnasp_jax.spaces.chain import ChainSpace
+from tnasp_jax.spaces.custom import CustomSpace
+
+COSTS = ("params", "flops", "latency")
+UNITS = {"params": "parameters", "flops": "multiply-adds", "latency": "milliseconds"}
+
+Costs = dict[str, Callable[[Architecture], float]]
+"""Name in `COSTS` -> the cost of one architecture; those that a space tells."""
+
+
+def costs_of(space: Space, table: str | None, data_dir: Path | None) -> Costs:
+    """The costs that are known of a space's architectures.
+
+    Args:
+      space: the space.
+      table: name of a look-up table of latencies; None for no latency.
+      data_dir: its folder.
+
+    Raises:
+      UserError: for a latency of a space that is no chain of blocks.
+      ValueError: for a look-up table that is missing or of another space.
+    """
+    found: Costs = {}
+    told = not isinstance(space, CustomSpace) or bool(space.costs)
+    for name, method in (("params", "parameters"), ("flops", "flops")):
+        if told and hasattr(space, method):
+            found[name] = functools.cache(getattr(space, method))
+    if table is None:
+        return found
+    if not isinstance(space, ChainSpace):
+        raise UserError(
+            f"--latency={table}: a table of mobile blocks; the space {space.name} "
+            "has none"
+        )
+    measured = jax.jit(latencies.of_space(latencies.read(table, data_dir), space))
+
+    @functools.cache
+    def milliseconds(architecture: Architecture) -> float:
+        return float(measured(space.to_graphs([architecture]))[0])
+
+    return {**found, "latency": milliseconds}
+
+
+def limits_of(costs: Costs, limits: Mapping[str, float | None]) -> list[AtMost]:
+    """What must hold: each cost at most its limit.
+
+    Raises:
+      UserError: for a limit on a cost that nobody knows.
+    """
+    set_ = {name: limit for name, limit in limits.items() if limit is not None}
+    for name in set_:
+        check_known(costs, name, f"--max_{name}")
+    return [AtMost(costs[name], limit) for name, limit in set_.items()]
+
+
+def check_known(costs: Costs, name: str, flag: str) -> None:
+    """UserError if the cost of a flag is no cost, or not known."""
+    if name not in COSTS:
+        raise UserError(
+            f"{flag}: no cost {name!r}; expected some of {','.join(COSTS)}"
+            + near(name, COSTS)
+        )
+    if name not in costs:
+        advice = (
+            "name a look-up table by --latency"
+            if name == "latency"
+            else "the space does not tell it"
+        )
+        raise UserError(f"{flag}: the cost {name} is not known; {advice}")
+
+
+def numbers(costs: Costs, architecture: Architecture) -> dict[str, float | None]:
+    """Every cost in `COSTS`, whole but for milliseconds; None where it is not known."""
+    found: dict[str, float | None] = dict.fromkeys(COSTS)
+    for name, cost in costs.items():
+        value = cost(architecture)
+        if np.isfinite(value):
+            found[name] = round(value, 4) if name == "latency" else round(value)
+    return found

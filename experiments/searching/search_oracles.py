@@ -1,0 +1,169 @@
+"""What answers when a search asks: a table's label, or the score of a predictor."""
+
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from experiments.shell.command import UserError
+from tnasp_jax import benchmarks, runs
+from tnasp_jax.benchmarks import Table, ofa_surrogates
+from tnasp_jax.graphs import pad_batch
+from tnasp_jax.search import AtMost, State, known
+from tnasp_jax.spaces.base import Architecture
+
+TABLES = {
+    "nb101": "nb101",
+    "nb201": "nb201",
+    "nb201digits": "nb201digits",
+    "digits": "nb201digits",
+}
+"""Names on the command line -> tables that hold a space, or enough of it to search."""
+
+
+class Incumbent(NamedTuple):
+    """The best so far by the training label, since it took the lead.
+
+    Attributes:
+      queries: labels that were asked for until then.
+      label: its training label.
+      test: its test label, NaN where it was not measured.
+    """
+
+    queries: int
+    label: float
+    test: float
+
+
+class RunOracle:
+    """Answers with the score of a finished run, a fraction."""
+
+    def __init__(self, folder: str):
+        self.run = runs.load(folder)
+        self.space, self.target = self.run.space, self.run.target
+        self.description = (
+            f"score of {self.run.predictor_name} in {folder}, mean of {self.run.draws} "
+            f"draws, trained on {self.run.description}"
+        )
+        self.source: dict[str, Any] = {"run": str(folder)}
+        self.allowed: list = []
+
+    def evaluate(self, architectures: Sequence[Architecture]) -> np.ndarray:
+        """[B] scores; NaN where the predictor says none."""
+        texts = [self.space.format(architecture) for architecture in architectures]
+        return np.asarray(self.run.predict(texts))
+
+
+class SurrogateOracle:
+    """Answers with the accuracy that a published surrogate predicts, a fraction."""
+
+    def __init__(self, name: str, data_dir: Path | None):
+        surrogate = ofa_surrogates.read(name, data_dir)
+        self.space, self.target = surrogate.space, "imagenet_top1_surrogate"
+        self.description = surrogate.describe
+        self.source: dict[str, Any] = {
+            "surrogate": name,
+            "data_sha256": surrogate.sha256,
+        }
+        self.allowed: list = []
+        self._score = functools.partial(jax.jit(surrogate.apply), surrogate.params)
+
+    def evaluate(self, architectures: Sequence[Architecture]) -> np.ndarray:
+        """[B] accuracies; NaN where the surrogate knows none."""
+        count = len(architectures)  # Padded, so that few sizes are compiled.
+        size = max(8, 1 << (count - 1).bit_length())
+        graphs = pad_batch(self.space.to_graphs(architectures), size)
+        return np.asarray(self._score(graphs))[:count]
+
+
+class TableOracle:
+    """Answers with the training label of a table, and knows the test label.
+
+    Only rows that have both labels are candidates: no answer is made up for others.
+    """
+
+    def __init__(self, name: str, data_dir: Path | None):
+        self.table: Table = benchmarks.load(TABLES[name], data_dir)
+        self.space, self.target = self.table.space, self.table.train_target
+        self.eval_target = self.table.eval_targets[0]
+        self.description = self.table.describe[self.target]
+        self.source = {
+            "table": self.table.name,
+            "eval_target": self.eval_target,
+            "targets": {
+                target: self.table.describe[target]
+                for target in (self.target, self.eval_target)
+            },
+            "data_sha256": self.table.sha256,
+        }
+        self.labels = self.table.label(self.target)
+        self.test = self.table.label(self.eval_target)
+        measured = ~np.isnan(self.labels) & ~np.isnan(self.test)
+        self.rows = np.flatnonzero(measured)
+        self.candidates = f"{len(self.rows):,} architectures with both labels"
+        if len(self.rows) < len(self.table):
+            self.candidates += (
+                f", of {len(self.table):,} in the table; no other one is ever asked"
+            )
+        self.source["candidates"] = self.candidates
+        self.allowed = [self.is_candidate]
+
+    @functools.cached_property
+    def _by_text(self) -> dict[str, int]:
+        return {self.table.texts(row): row for row in self.rows.tolist()}
+
+    @functools.cached_property
+    def _by_hash(self) -> dict[str, int]:
+        return {
+            self.space.canonical_hash(self.space.parse(text)): row
+            for text, row in self._by_text.items()
+        }
+
+    @functools.lru_cache(maxsize=1 << 16)  # noqa: B019 - lives as long as its command
+    def row(self, architecture: Architecture) -> int | None:
+        """The row of an architecture, or of its isomorphic copy; None if it has none."""
+        found = self._by_text.get(self.space.format(architecture))
+        if found is None:
+            found = self._by_hash.get(self.space.canonical_hash(architecture))
+        return found
+
+    def is_candidate(self, architecture: Architecture) -> bool:
+        """Whether both its labels were measured."""
+        return self.row(architecture) is not None
+
+    def evaluate(self, architectures: Sequence[Architecture]) -> np.ndarray:
+        """[B] training labels."""
+        rows = [self.row(one) for one in architectures]
+        return np.array([np.nan if row is None else self.labels[row] for row in rows])
+
+    def optimum(self, limits: Sequence[AtMost] = ()) -> float:
+        """The highest test label of a candidate within all limits.
+
+        Raises:
+          UserError: if no candidate is.
+        """
+        rows = self.rows
+        if limits:
+            cells = [self.space.parse(self.table.texts(row)) for row in rows.tolist()]
+            allowed = [all(limit(cell) for limit in limits) for cell in cells]
+            rows = rows[np.array(allowed, bool)]
+        if not len(rows):
+            raise UserError("no architecture of the table is within the limits")
+        return float(self.test[rows].max())
+
+    def incumbents(self, state: State) -> list[Incumbent]:
+        """Who was best by the training label, and when; the first among equals."""
+        found: list[Incumbent] = []
+        for at in np.flatnonzero(known(state)).tolist():
+            label = float(state.values[at, 0])
+            if not found or label > found[-1].label:
+                row = self.row(self.space.parse(str(state.texts[at])))
+                found.append(Incumbent(at + 1, label, float(self.test[row])))
+        return found
+
+
+Oracle = RunOracle | SurrogateOracle | TableOracle
+"""What a search can ask."""

@@ -1,0 +1,1 @@
+"""Around every command: its flags, its mistakes, its progress, its devices."""

@@ -1,0 +1,263 @@
+"""The shell around every command: its flags, its mistakes, its exit codes.
+
+    def define(values):
+        command.define_shared(values)
+
+    def main(values):
+        ...
+
+    if __name__ == "__main__":
+        command.run(main, define)
+
+A user's mistake is one line on stderr and exit code 2; a bug keeps its traceback.
+"""
+
+import inspect
+import math
+import os
+import sys
+import textwrap
+import traceback
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from absl import flags
+
+from experiments.shell import strict_flags
+from experiments.shell.strict_flags import UserError, parse
+
+__all__ = [
+    "UserError",
+    "check_shared",
+    "data_dir",
+    "define_shared",
+    "parse",
+    "resolved",
+    "run",
+]
+
+MISTAKE = 2
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+# Flags that say where and how a command runs, not what it computes.
+_NOT_RECIPE = {"workdir", "resume", "overwrite", "quiet", "debug", "data_dir"}
+_NOT_RECIPE |= {"flagfile", "from_run", "help"}
+
+
+def run(
+    main: Callable[..., int | None],
+    define: Callable[[flags.FlagValues], None],
+    argv: Sequence[str] | None = None,
+    *,
+    words: str = "",
+) -> NoReturn:
+    """Runs a command and exits with the code that main returns, None for 0.
+
+    Args:
+      main: called as `main(values)`; with `words` as `main(values, list of words)`.
+        The docstring of its module is the text of `--help`.
+      define: defines the command's flags on the FlagValues that it is given.
+      argv: the arguments, without the program's name; default: the command line's.
+      words: what the command takes beside flags, as "ARCHITECTURE ..."; "" for nothing.
+    """
+    argv = sys.argv[1:] if argv is None else list(argv)
+    values = strict_flags.create(define)
+    try:
+        if "--help" in argv:
+            print(_help(main, values, words))
+            sys.exit(0)
+        found = parse(values, argv, words=bool(words))
+        code = main(values, found) if words else main(values)
+        sys.stdout.flush()
+        sys.exit(code)
+    except BrokenPipeError:  # Whoever read our output has seen enough, like `head`.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(BROKEN_PIPE)
+    except KeyboardInterrupt:
+        advice = "; --resume goes on from here" if "resume" in values else ""
+        start = "\n" if sys.stderr.isatty() else ""  # After ^C or a line of progress.
+        print(f"{start}interrupted{advice}", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+    except ValueError as error:
+        if "--debug" in argv or values["debug"].value:
+            traceback.print_exc()
+        message = " ".join(line.strip() for line in str(error).splitlines())
+        print(f"error: {message}", file=sys.stderr)
+        sys.exit(MISTAKE)
+
+
+def _help(main: Callable, values: flags.FlagValues, words: str) -> str:
+    lines = [inspect.cleandoc(sys.modules[main.__module__].__doc__ or ""), ""]
+    lines += [f"Words beside flags: {words}", ""] * bool(words) + ["Flags:"]
+    for name in values:
+        flag = values[name]
+        shown = flag.serialize() or f"--{name}="
+        lines.append(f"  {f'--[no]{name}' if flag.boolean else shown}")
+        lines += textwrap.wrap(flag.help, 80, initial_indent=" " * 6)
+    return "\n".join(lines)
+
+
+# Kinds of values.
+
+
+class Kind(flags.ArgumentParser):
+    """Text to a value by `convert`; what `accept` does not accept is a mistake.
+
+    `names` are all that it accepts, where these are few.
+    """
+
+    def __init__(
+        self,
+        convert: Callable[[str], Any],
+        accept: Callable[[Any], bool],
+        expected: str,
+        names: Collection[str] = (),
+    ):
+        super().__init__()
+        self.convert, self.accept, self.syntactic_help = convert, accept, expected
+        self.enum_values = list(names)
+
+    def parse(self, argument: str) -> Any:
+        value = self.convert(argument)
+        if not self.accept(value):
+            raise ValueError(f"expected {self.syntactic_help}")
+        return value
+
+
+def _whole(least: int) -> Kind:
+    return Kind(int, lambda n: n >= least, f"a whole number >= {least}")
+
+
+def _one_of(*names: str) -> Kind:
+    return Kind(str, lambda name: name in names, f"one of {', '.join(names)}", names)
+
+
+def _seeds(text: str) -> tuple[int, ...]:
+    return tuple(int(seed) for seed in text.split(","))
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(","))
+
+
+_TEXT = Kind(str, bool, "a word")
+_POSITIVE = Kind(float, lambda x: 0 < x < math.inf, "a number > 0")
+_NOT_NEGATIVE = Kind(float, lambda x: 0 <= x < math.inf, "a number >= 0")
+_SEEDS = Kind(  # JAX takes seeds modulo 2^32.
+    _seeds,
+    lambda seeds: len(set(seeds)) == len(seeds) and all(0 <= s < 2**32 for s in seeds),
+    "distinct whole numbers from 0 to 4294967295, separated by commas",
+)
+NAMES = Kind(
+    _names,
+    lambda names: len(set(names)) == len(names) and all(names),
+    "distinct names, separated by commas",
+)
+
+
+# The flags that the tables' commands share: name, kind, default as text, help.
+_SHARED: list[tuple[str, Kind, str | None, str]] = [
+    (
+        "table",
+        _one_of("official", "digits"),
+        "official",
+        "the benchmark's own file, or the embedded table of digits (NAS-Bench-201)",
+    ),
+    ("predictor", _TEXT, "best", "what predicts, by its name in tnasp_jax.predictors"),
+    (
+        "self_evolution",
+        _one_of("off", "minimax", "projection", "control"),
+        "off",
+        "how scores of validation architectures refine the predictor",
+    ),
+    ("se_rounds", _whole(1), "6", "rounds of self-evolution"),
+    ("se_steps", _whole(1), "150", "steps of a round"),
+    ("se_alpha", _NOT_NEGATIVE, "1.0", "weight of the proxy labels' loss"),
+    ("se_proxy_rate", _NOT_NEGATIVE, "1e-3", "learning rate of the proxy labels"),
+    ("se_multiplier_rate", _NOT_NEGATIVE, "1e-2", "learning rate of the multipliers"),
+    ("n_train", _whole(2), None, "labelled architectures to learn from; needed"),
+    ("n_val", _whole(1), "200", "architectures for validation and self-evolution"),
+    ("n_test", _whole(2), None, "architectures to test on; default: all"),
+    ("seeds", _SEEDS, "0,1,2,3,4,5,6,7,8,9", "one draw for each"),
+    ("train_target", _TEXT, None, "label to learn; default: the table's"),
+    ("eval_target", NAMES, None, "labels to compare with; default: the table's"),
+    ("epochs", _whole(1), "300", "passes over the training architectures"),
+    ("batch_size", _whole(1), "10", "architectures in a step"),
+    ("learning_rate", _POSITIVE, "1e-4", "of the predictor"),
+    ("weight_decay", _NOT_NEGATIVE, "1e-3", "of the predictor"),
+    ("schedule", _one_of("cosine", "constant"), "cosine", "of the learning rate"),
+    ("first_moment", _NOT_NEGATIVE, "0.9", "Adam's decay of the mean gradient"),
+    ("clip", _POSITIVE, None, "largest norm of a gradient; default: any"),
+    ("units", _one_of("rank", "zscore"), "rank", "scale on which labels are learnt"),
+    ("data_dir", _TEXT, None, "folder of the official tables; default: $TNASP_DATA"),
+    ("workdir", _TEXT, None, "folder of the run"),
+    (
+        "from_run",
+        _TEXT,
+        None,
+        "a finished run with the same flags but --self_evolution=off: its trained "
+        "draws are taken instead of training them again",
+    ),
+]
+_SHARED_SWITCHES = [
+    ("resume", "go on with the run that --workdir holds"),
+    ("overwrite", "replace the run that --workdir holds"),
+    ("quiet", "no progress"),
+    ("debug", "show tracebacks"),
+]
+
+
+def define_shared(
+    values: flags.FlagValues,
+    only: Collection[str] | None = None,
+    but: Collection[str] = (),
+) -> None:
+    """The flags of every table's command, or those of the names in `only`; not `but`.
+
+    `values.set_default(name, text)` alters one.
+
+    Values outside their range are refused as they are parsed; what goes together is for
+    `check_shared`. seeds and eval_target are tuples; n_train, n_test, the targets,
+    data_dir, workdir and from_run are None where the user says nothing.
+    """
+    for name, kind, default, text in _SHARED:
+        if name in but or (only is not None and name not in only):
+            continue
+        lists = kind in (_SEEDS, NAMES)
+        serializer = flags.ListSerializer(",") if lists else flags.ArgumentSerializer()
+        flags.DEFINE(kind, name, default, text, values, serializer)
+    for name, text in _SHARED_SWITCHES:
+        if only is None or name in only:
+            flags.DEFINE_boolean(name, False, text, values)
+
+
+def check_shared(values: flags.FlagValues) -> None:
+    """UserError where shared flags are missing or do not go together."""
+    if values.n_train is None:
+        raise UserError(
+            "--n_train is missing; say how many architectures to learn from"
+        )
+    if values.resume and values.overwrite:
+        raise UserError("--resume keeps the run that --overwrite removes; give one")
+    if values.from_run and values.self_evolution == "off":
+        raise UserError("--from_run is where self-evolution starts; it is off here")
+
+
+# What commands read.
+
+
+def data_dir(values: flags.FlagValues) -> Path | None:
+    """`--data_dir`, else $TNASP_DATA, else None."""
+    folder = values["data_dir"].value or os.environ.get("TNASP_DATA")
+    return Path(folder).expanduser() if folder else None
+
+
+def resolved(values: flags.FlagValues) -> str:
+    """The flags as used, one a line, sorted: a flag file that repeats the result.
+
+    Flags without a value are left out, and those that say where and how to run.
+    """
+    names = sorted(name for name in values if name not in _NOT_RECIPE)
+    lines = [values[name].serialize() for name in names]
+    return "".join(f"{line}\n" for line in lines if line)

@@ -1,12 +1,16 @@
-"""Search methods against each other on NAS-Bench-101 and NAS-Bench-201.
+"""Search methods against each other, on NAS-Bench-101 and NAS-Bench-201 or a surrogate.
 
 python -m experiments.compare_search --out=results/figures --budget=150
+python -m experiments.compare_search --out=results/figures --budget=500 --batch=10
+    --tables=nb301yahpo_surrogate --methods=random,evolution,bayes
 
 Every method and seed asks `--budget` architectures and is answered with their training
 label; regret is how far the best by that label stays below the highest test label. On
 NAS-Bench-101 only cells whose validation accuracy is known are candidates, for every
-method. OUT gets search_methods.json and search_methods.png. The file is written after
-every search, and the same command goes on where it was cut.
+method. A surrogate answers with its prediction, which also judges; nobody knows its
+highest, and regret is against the highest that any of these searches found. OUT gets
+search_methods.json and search_methods.png, of surrogates search_surrogates.json and .png.
+The file is written after every search, and the same command goes on where it was cut.
 """
 
 import time
@@ -21,13 +25,19 @@ from experiments.cells import results
 from experiments.reports.figures import TITLES, out_folder, save_plot
 from experiments.search import define_search
 from experiments.searching import search_report
-from experiments.searching.search_oracles import TABLES, Incumbent, TableOracle
+from experiments.searching.search_oracles import (
+    TABLES,
+    Incumbent,
+    SurrogateOracle,
+    TableOracle,
+)
 from experiments.searching.search_run import run_search
 from experiments.shell import command, devices
 from experiments.shell.command import UserError
 from experiments.shell.progress import Progress
 from experiments.shell.strict_flags import near
 from tnasp_jax import runs, search
+from tnasp_jax.benchmarks import SURROGATES
 
 METHODS = "random,evolution,local,bayes,bayes_thompson,bayes_ucb"
 SHARED = ("seeds", "data_dir", "overwrite", "quiet", "debug")
@@ -44,7 +54,10 @@ def define(values: flags.FlagValues) -> None:
     values.set_default("seeds", ",".join(map(str, range(20))))
     define_search(values)
     flags.DEFINE_list(
-        "tables", ["nb101", "nb201"], "tables to search", flag_values=values
+        "tables",
+        ["nb101", "nb201"],
+        "tables or surrogates to search",
+        flag_values=values,
     )
     flags.DEFINE_list("methods", METHODS, "methods to compare", flag_values=values)
     flags.DEFINE_string("out", None, "folder of the two files", flag_values=values)
@@ -52,12 +65,13 @@ def define(values: flags.FlagValues) -> None:
 
 def main(values: flags.FlagValues) -> int:
     out = _checked(values)
-    path = out / "search_methods.json"
+    surrogates = values.tables[0] in SURROGATES
+    path = out / f"search_{'surrogates' if surrogates else 'methods'}.json"
     settings = {
         "budget": values.budget,
         "batch": values.batch,
         "seeds": list(values.seeds),
-        "tables": [TABLES[name] for name in values.tables],
+        "tables": [TABLES.get(name, name) for name in values.tables],
         "methods": list(values.methods),
     }
     found = _start(path, settings, values.overwrite)
@@ -65,9 +79,12 @@ def main(values: flags.FlagValues) -> int:
     total = len(values.tables) * len(values.methods) * len(values.seeds)
     progress = Progress(total, "comparing methods", values.quiet, done=_done(found))
     for name in values.tables:
-        oracle = TableOracle(name, command.data_dir(values))
-        column = found["tables"].setdefault(oracle.table.name, _about(oracle))
-        if column["data_sha256"] != oracle.table.sha256:
+        oracle = (SurrogateOracle if surrogates else TableOracle)(
+            name, command.data_dir(values)
+        )
+        table = TABLES.get(name, name)
+        column = found["tables"].setdefault(table, _about(table, oracle))
+        if column["data_sha256"] != oracle.source["data_sha256"]:
             raise UserError(f"{path}: saw other data; --overwrite starts again")
         for method_name in values.methods:
             per_seed = column["searches"].setdefault(method_name, {})
@@ -78,8 +95,10 @@ def main(values: flags.FlagValues) -> int:
                 per_seed[str(seed)] = _search(method, oracle, seed, values)
                 out.mkdir(parents=True, exist_ok=True)
                 runs.write_json(path, found)
-                progress.update(_done(found), f"{oracle.table.name} {method_name}")
+                progress.update(_done(found), f"{table} {method_name}")
     for column in found["tables"].values():
+        if surrogates:
+            column["optimum"] = _highest(column)
         column["methods"] = _summaries(column, values.budget)
     runs.write_json(path, found)
     for column in found["tables"].values():
@@ -98,8 +117,12 @@ def draw(found: dict[str, Any]):
     for column in found["tables"].values():
         title = (
             f"{TITLES[column['table']]}, {column['target']} asked,\n"
-            f"{len(found['settings']['seeds'])} seeds, {column['num_candidates']:,} "
-            "candidates"
+            f"{len(found['settings']['seeds'])} seeds, "
+            + (
+                f"{column['num_candidates']:,} candidates"
+                if "num_candidates" in column
+                else f"highest of all searches {100 * column['optimum']:.2f} %"
+            )
         )
         panels[title] = {
             method: _band(_curves(column, method, budget))
@@ -146,15 +169,34 @@ def _timed(ask: Callable, seconds: list[float]) -> Callable:
     return timed
 
 
-def _about(oracle: TableOracle) -> dict[str, Any]:
-    return {
+def _about(table: str, oracle: TableOracle | SurrogateOracle) -> dict[str, Any]:
+    about = {
         **oracle.source,
+        "table": table,
         "space": oracle.space.name,
         "target": oracle.target,
-        "num_candidates": len(oracle.rows),
-        "optimum": results.number(oracle.optimum()),
         "searches": {},
     }
+    if isinstance(oracle, TableOracle):
+        return about | {
+            "num_candidates": len(oracle.rows),
+            "optimum": results.number(oracle.optimum()),
+            "optimum_of": "the candidates",
+        }
+    return about | {
+        "eval_target": oracle.target,
+        "targets": {oracle.target: oracle.description},
+        "candidates": f"every architecture of {oracle.space.name}",
+        "optimum_of": "all these searches; nobody knows the highest there is",
+    }
+
+
+def _highest(column: dict[str, Any]) -> float | None:
+    """What the best of all searches found."""
+    searches = [one for of in column["searches"].values() for one in of.values()]
+    return results.number(
+        max(one["incumbents"][-1][2] for one in searches if one["incumbents"])
+    )
 
 
 def _curves(column: dict[str, Any], method: str, budget: int) -> np.ndarray:
@@ -199,6 +241,7 @@ def _lines(column: dict[str, Any], budget: int) -> list[str]:
         f"  asked       {column['target']}: {column['targets'][column['target']]}",
         f"  judged by   {target}: {column['targets'][target]}",
         f"  candidates  {column['candidates']}",
+        f"  highest     {100 * column['optimum']:.3f} %, of {column['optimum_of']}",
         f"  {'queries':<16}{''.join(f'{p:>16}' for p in points)}{'seconds an ask':>18}",
     ]
     for method, numbers in column["methods"].items():
@@ -245,7 +288,8 @@ def _checked(values: flags.FlagValues) -> Path:
     out = out_folder(values)
     if values.budget is None:
         raise UserError("--budget is missing; say how many architectures to ask")
-    for flag, known in (("tables", TABLES), ("methods", search.METHODS)):
+    tables = (*TABLES, *SURROGATES)
+    for flag, known in (("tables", tables), ("methods", search.METHODS)):
         given: list[str] = values[flag].value or []
         strange = [name for name in given if name not in known]
         if strange:
@@ -255,6 +299,11 @@ def _checked(values: flags.FlagValues) -> Path:
             )
         if len(set(given)) < len(given) or not given:
             raise UserError(f"--{flag}={','.join(given)}: expected distinct names")
+    if len({name in SURROGATES for name in values.tables}) > 1:
+        raise UserError(
+            f"--tables={','.join(values.tables)}: tables have a highest test label and "
+            "surrogates have none; compare them by a command each"
+        )
     return out
 
 

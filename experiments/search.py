@@ -35,8 +35,8 @@ from experiments.shell import command, devices
 from experiments.shell.command import UserError
 from experiments.shell.progress import Progress
 from tnasp_jax import search
+from tnasp_jax.benchmarks import SURROGATES
 from tnasp_jax.benchmarks.latency import NAMES as LATENCIES
-from tnasp_jax.benchmarks.ofa_surrogates import NAMES as SURROGATES
 
 SHARED = ("seeds", "data_dir", "workdir", "overwrite", "quiet", "debug")
 _HELP = {

@@ -24,6 +24,14 @@ TITLES = {
     "nb101": "NAS-Bench-101",
     "nb201": "NAS-Bench-201",
     "nb201digits": "NAS-Bench-201 on digits",
+    "darts545": "DARTS, 545 networks of 50 epochs",
+    "darts214": "DARTS, 214 networks of 600 epochs",
+    "nb301xgb": "DARTS, XGBoost surrogate",
+    "nb301yahpo": "DARTS, YAHPO surrogate",
+    "nb301yahpo_surrogate": "DARTS, YAHPO surrogate",
+    "ofa_proxyless_surrogate": "OFA ProxylessNAS, surrogate",
+    "ofa_mobilenetv3_surrogate": "OFA MobileNetV3, surrogate",
+    "accel": "Accel-NASBench",
 }
 """What a figure calls a table."""
 

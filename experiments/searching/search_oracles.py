@@ -1,7 +1,7 @@
 """What answers when a search asks: a table's label, or the score of a predictor."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from experiments.shell.command import UserError
 from tnasp_jax import benchmarks, runs
-from tnasp_jax.benchmarks import Table, ofa_surrogates
+from tnasp_jax.benchmarks import Table
 from tnasp_jax.graphs import pad_batch
 from tnasp_jax.search import AtMost, State, known
 from tnasp_jax.spaces.base import Architecture
@@ -38,6 +38,16 @@ class Incumbent(NamedTuple):
     test: float
 
 
+def _incumbents(state: State, test: Callable[[str, float], float]) -> list[Incumbent]:
+    """Those of a search; `test` tells the test label of a text and its answer."""
+    found: list[Incumbent] = []
+    for at in np.flatnonzero(known(state)).tolist():
+        label = float(state.values[at, 0])
+        if not found or label > found[-1].label:
+            found.append(Incumbent(at + 1, label, test(str(state.texts[at]), label)))
+    return found
+
+
 class RunOracle:
     """Answers with the score of a finished run, a fraction."""
 
@@ -61,8 +71,8 @@ class SurrogateOracle:
     """Answers with the accuracy that a published surrogate predicts, a fraction."""
 
     def __init__(self, name: str, data_dir: Path | None):
-        surrogate = ofa_surrogates.read(name, data_dir)
-        self.space, self.target = surrogate.space, "imagenet_top1_surrogate"
+        surrogate = benchmarks.load_surrogate(name, data_dir)
+        self.space, self.target = surrogate.space, surrogate.target
         self.description = surrogate.describe
         self.source: dict[str, Any] = {
             "surrogate": name,
@@ -77,6 +87,10 @@ class SurrogateOracle:
         size = max(8, 1 << (count - 1).bit_length())
         graphs = pad_batch(self.space.to_graphs(architectures), size)
         return np.asarray(self._score(graphs))[:count]
+
+    def incumbents(self, state: State) -> list[Incumbent]:
+        """Who was best, and when; what is asked is also what judges."""
+        return _incumbents(state, lambda text, score: score)
 
 
 class TableOracle:
@@ -156,13 +170,11 @@ class TableOracle:
 
     def incumbents(self, state: State) -> list[Incumbent]:
         """Who was best by the training label, and when; the first among equals."""
-        found: list[Incumbent] = []
-        for at in np.flatnonzero(known(state)).tolist():
-            label = float(state.values[at, 0])
-            if not found or label > found[-1].label:
-                row = self.row(self.space.parse(str(state.texts[at])))
-                found.append(Incumbent(at + 1, label, float(self.test[row])))
-        return found
+
+        def test(text: str, label: float) -> float:
+            return float(self.test[self.row(self.space.parse(text))])
+
+        return _incumbents(state, test)
 
 
 Oracle = RunOracle | SurrogateOracle | TableOracle

@@ -2,6 +2,7 @@
 
 table = benchmarks.load("nb201", data_dir="data")
 split = benchmarks.draw_split(table, jax.random.key(0), n_train=78, n_val=200)
+surrogate = benchmarks.load_surrogate("nb301yahpo_surrogate", data_dir="data")
 """
 
 from pathlib import Path
@@ -13,6 +14,7 @@ from tnasp_jax.benchmarks.splits import (
     heldout_mask,
     split_sha256,
 )
+from tnasp_jax.benchmarks.surrogate import Surrogate
 from tnasp_jax.benchmarks.table import MissingData, Table
 from tnasp_jax.names import unknown
 
@@ -26,16 +28,24 @@ NAMES = (
     "nb301yahpo",
     "accel",
 )
+SURROGATES = (
+    "ofa_mobilenetv3_surrogate",
+    "ofa_proxyless_surrogate",
+    "nb301yahpo_surrogate",
+)
 
 __all__ = [
     "NAMES",
+    "SURROGATES",
     "MissingData",
     "Split",
+    "Surrogate",
     "Table",
     "ceiling",
     "draw_split",
     "heldout_mask",
     "load",
+    "load_surrogate",
     "split_sha256",
 ]
 
@@ -74,3 +84,24 @@ def load(name: str, data_dir: str | Path | None = None) -> Table:
     if name in darts.FILES:
         return darts.read(name, data_dir)
     raise ValueError(unknown("table", name, NAMES))
+
+
+def load_surrogate(name: str, data_dir: str | Path | None = None) -> Surrogate:
+    """Reads a network that predicts accuracies, which were not measured.
+
+    Args:
+      name: one of `SURROGATES`.
+      data_dir: folder of ofa_accuracy_predictors/ or nasbench301_surrogate/ with the
+        file, or the folder of the file itself; None for the working directory.
+
+    Raises:
+      MissingData: a ValueError, if the file is not there.
+      ValueError: for an unknown name and for a damaged file, in one line.
+    """
+    from tnasp_jax.benchmarks import ofa_surrogates, yahpo_surrogate
+
+    if name == yahpo_surrogate.NAME:
+        return yahpo_surrogate.read(data_dir)
+    if name in ofa_surrogates.NAMES:
+        return ofa_surrogates.read(name, data_dir)
+    raise ValueError(unknown("surrogate", name, SURROGATES))

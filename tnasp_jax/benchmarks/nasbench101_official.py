@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from tnasp_jax.benchmarks import tfrecord
+from tnasp_jax.benchmarks import messages, tfrecord
+from tnasp_jax.benchmarks.messages import Field
 from tnasp_jax.benchmarks.nasbench101 import VAL_EPOCHS
 from tnasp_jax.benchmarks.tfrecord import Record
 from tnasp_jax.spaces.nasbench101_cells import (
@@ -44,20 +45,20 @@ _FINAL = 2  # of the evaluations: at the start, halfway, and at the end of train
 _UNUSED = 255
 _MESSAGES = {
     "EvaluationData": {
-        "current_epoch": "TYPE_DOUBLE",
-        "training_time": "TYPE_DOUBLE",
-        "train_accuracy": "TYPE_DOUBLE",
-        "validation_accuracy": "TYPE_DOUBLE",
-        "test_accuracy": "TYPE_DOUBLE",
-        "checkpoint_path": "TYPE_STRING",
+        "current_epoch": Field(1, "double"),
+        "training_time": Field(2, "double"),
+        "train_accuracy": Field(3, "double"),
+        "validation_accuracy": Field(4, "double"),
+        "test_accuracy": Field(5, "double"),
+        "checkpoint_path": Field(6, "string"),
     },
     "ModelMetrics": {
-        "evaluation_data": "EvaluationData",  # repeated
-        "trainable_parameters": "TYPE_INT32",
-        "total_time": "TYPE_DOUBLE",
+        "evaluation_data": Field(1, "EvaluationData", repeated=True),
+        "trainable_parameters": Field(2, "int32"),
+        "total_time": Field(3, "double"),
     },
 }
-"""Fields of the benchmark's protocol buffers, numbered from 1 in this order."""
+"""Fields of the benchmark's protocol buffers."""
 
 
 def read(
@@ -118,7 +119,7 @@ class _Collected:
             message = self.parse(binascii.a2b_base64(metrics))
             final = message.evaluation_data[_FINAL]
             budget = VAL_EPOCHS.index(epochs)
-        except (binascii.Error, IndexError, _decode_error()):
+        except (binascii.Error, IndexError, messages.decode_error()):
             raise _NotThisBenchmark("no measurements of NAS-Bench-101") from None
         except ValueError:
             raise _NotThisBenchmark(
@@ -264,38 +265,9 @@ def _firsts(slot: np.ndarray, num_cells: int, values: array.array) -> np.ndarray
 
 @functools.cache
 def message_class() -> Any:
-    """The class of the protocol buffer `ModelMetrics`, built without a compiler.
+    """The class of the protocol buffer `ModelMetrics`.
 
     Raises:
       ValueError: without the package `protobuf`.
     """
-    try:
-        from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-    except ImportError:
-        raise ValueError(
-            "NAS-Bench-101's own file needs protobuf: pip install 'tnasp_jax[data]'"
-        ) from None
-    file = descriptor_pb2.FileDescriptorProto(name="metrics.proto", package="nasbench")
-    kinds = descriptor_pb2.FieldDescriptorProto
-    for message, fields in _MESSAGES.items():
-        made = file.message_type.add(name=message)
-        for number, (name, kind) in enumerate(fields.items(), start=1):
-            nested = kind in _MESSAGES
-            made.field.add(
-                name=name,
-                number=number,
-                type=kinds.TYPE_MESSAGE if nested else kinds.Type.Value(kind),
-                label=kinds.LABEL_REPEATED if nested else kinds.LABEL_OPTIONAL,
-                type_name=f".nasbench.{kind}" if nested else None,
-            )
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    found = pool.FindMessageTypeByName("nasbench.ModelMetrics")
-    return message_factory.GetMessageClass(found)
-
-
-@functools.cache
-def _decode_error() -> type[Exception]:
-    from google.protobuf.message import DecodeError
-
-    return DecodeError
+    return messages.message_class("ModelMetrics", _MESSAGES, "NAS-Bench-101's own file")

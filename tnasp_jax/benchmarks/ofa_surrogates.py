@@ -10,7 +10,6 @@ npz of the layers W0 b0 .. W3 b3, widths 128, 400, 400, 400, 1, ReLU between, y 
     accuracies = jax.jit(surrogate.apply)(surrogate.params, graphs)  # [B]
 """
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from tnasp_jax.benchmarks import table as table_lib
+from tnasp_jax.benchmarks.surrogate import Params, Surrogate
 from tnasp_jax.graphs import Graphs, check_shapes, is_valid
 from tnasp_jax.names import unknown
 from tnasp_jax.spaces import chain_network
@@ -37,8 +37,6 @@ RESOLUTIONS = tuple(range(112, 240, 16))
 NUM_STAGES, DEPTH = 5, 4
 WIDTHS = (128, 400, 400, 400, 1)
 FLOAT32 = jax.lax.Precision.HIGHEST
-
-Params = dict[str, jax.Array]
 
 
 class _File(NamedTuple):
@@ -67,27 +65,6 @@ _FILES = {
     ),
 }
 NAMES = tuple(_FILES)
-
-
-class Surrogate(NamedTuple):
-    """A network that predicts accuracies, as an oracle.
-
-    Attributes:
-      name: on the command line and in results.
-      space: of its architectures; chance draws resolutions and widths that it knows.
-      params: weights `w0` [128, 400] .. `w3` [400, 1] and biases `b0` .. `b3`.
-      apply: `(params, graphs) -> [B]` float32, fractions in 0 .. 1; a pure function.
-        NaN for invalid graphs, and for a resolution or width that it does not know.
-      describe: what it predicts, for people.
-      sha256: of the data file, hexadecimal.
-    """
-
-    name: str
-    space: OfaSpace
-    params: Params
-    apply: Callable[[Params, Graphs], jax.Array]
-    describe: str
-    sha256: str
 
 
 def read(name: str, data_dir: str | Path | None = None) -> Surrogate:
@@ -135,6 +112,7 @@ def read(name: str, data_dir: str | Path | None = None) -> Surrogate:
     return Surrogate(
         name=name,
         space=file.space,
+        target="imagenet_top1_surrogate",
         params=params,
         apply=apply,
         describe="surrogate, not measured: ImageNet top-1 accuracy, fraction, as the "

@@ -203,6 +203,32 @@ class Darts:
 DARTS = Darts()
 
 
+def edges_of(graphs: Graphs) -> tuple[jax.Array, jax.Array]:
+    """The genotypes that graphs were made of; jittable.
+
+    Args:
+      graphs: [B, 30] of `Darts.to_graphs`.
+
+    Returns:
+      Two arrays [B, 2, 8] int32, normal cell first, the two edges of a node in the
+      order of their inputs: indices in OPERATIONS, -1 for a dead slot, and inputs.
+    """
+    first = 1 + CELL_SLOTS * np.arange(len(CELLS))[:, None]
+    slots = first + np.array([_op_slot(edge) for edge in range(NUM_EDGES)])
+    values = first + np.array(
+        [_value_slot(source) for source in range(NUM_INPUTS + NUM_NODES)]
+    )
+    named = 1 + len(CELL_OPS) * np.arange(len(CELLS))[:, None] + len(INPUTS)
+    ops = jnp.asarray(graphs.ops)[:, slots] - named
+    live = jnp.asarray(graphs.mask)[:, slots]
+    edges = jnp.asarray(graphs.adjacency)
+    wired = jnp.stack(
+        [edges[:, values[cell]][:, :, slots[cell]] for cell in range(len(CELLS))], 1
+    )
+    sources = jnp.argmax(wired, axis=2)
+    return jnp.where(live, ops, -1).astype(jnp.int32), sources.astype(jnp.int32)
+
+
 def _op_slot(edge: int) -> int:
     """Slot of an edge's operation, counted from the cell's first."""
     return NUM_INPUTS + 3 * (edge // 2) + edge % 2

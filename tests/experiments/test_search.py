@@ -293,6 +293,26 @@ def test_the_comparison_writes_numbers_and_a_plot(compare, tmp_path, capsys):
     assert "regret of digits_test in % points" in capsys.readouterr().out
 
 
+def test_a_surrogate_is_compared_against_the_highest_found(
+    compare, tmp_path, data_dir, capsys
+):
+    table = "nb301yahpo_surrogate"
+    assert compare(f"--tables={table}", f"--data_dir={data_dir}", "--seeds=0,1") == 0
+    path = tmp_path / "out" / "search_surrogates.json"
+    column = json.loads(path.read_text())["tables"][table]
+    searches = [one for of in column["searches"].values() for one in of.values()]
+    assert column["optimum"] == max(one["incumbents"][-1][1] for one in searches)
+    regrets = [
+        regret
+        for numbers in column["methods"].values()
+        for regret in numbers["regret"]["20"]["per_seed"]
+    ]
+    assert min(regrets) == 0 and max(regrets) > 0
+    assert path.with_suffix(".png").exists()
+    told = capsys.readouterr().out
+    assert "surrogate, not measured" in told and "of all these searches" in told
+
+
 def test_a_cut_comparison_goes_on(compare, tmp_path, capsys):
     path = tmp_path / "out" / "search_methods.json"
     assert compare("--seeds=0,1") == 0
@@ -322,6 +342,7 @@ def test_a_cut_comparison_goes_on(compare, tmp_path, capsys):
         (["--methods=bays"], "did you mean bayes?"),
         (["--tables=nb21"], "did you mean nb201?"),
         (["--out="], "--out is missing"),
+        (["--tables=digits,nb301yahpo_surrogate"], "compare them by a command each"),
     ],
 )
 def test_mistakes_of_a_comparison(commands, tmp_path, capsys, flags, message):

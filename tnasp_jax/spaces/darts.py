@@ -219,7 +219,7 @@ def edges_of(graphs: Graphs) -> tuple[jax.Array, jax.Array]:
         [_value_slot(source) for source in range(NUM_INPUTS + NUM_NODES)]
     )
     named = 1 + len(CELL_OPS) * np.arange(len(CELLS))[:, None] + len(INPUTS)
-    ops = jnp.asarray(graphs.ops)[:, slots] - named
+    ops = jnp.asarray(graphs.ops)[:, slots] - named[None]
     live = jnp.asarray(graphs.mask)[:, slots]
     edges = jnp.asarray(graphs.adjacency)
     wired = jnp.stack(

@@ -102,7 +102,7 @@ def _nasbench101(source: Path, out: Path, quiet: bool) -> list[str]:
     columns["source_sha256"] = np.array(digest)
     out.parent.mkdir(parents=True, exist_ok=True)
     with open(out, "wb") as file:
-        np.savez_compressed(file, allow_pickle=False, **columns)
+        np.savez_compressed(file, **columns)
     made = _checked(out, nasbench101.read_file)
     measured = ~np.isnan(columns["val_acc"][0])
     epochs = [

@@ -13,6 +13,7 @@ COMPILED = (
     / ".pytest_cache/compiled"
     / os.environ.get("PYTEST_XDIST_WORKER", "alone")
 )
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # See experiments.shell.devices.
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(COMPILED))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
 

@@ -1,5 +1,6 @@
 """Layouts by computation, and the files that are made of them."""
 
+import dataclasses
 import itertools
 import json
 import xml.etree.ElementTree as ElementTree
@@ -10,7 +11,7 @@ import pytest
 
 from tnasp_jax import drawing
 from tnasp_jax.drawing import crossings, layered, picture, straighten
-from tnasp_jax.spaces import SPACES, custom, custom_cells
+from tnasp_jax.spaces import SPACES, chain_network, custom, custom_cells, proxylessnas
 
 CELLS = ("nasbench101", "nasbench201", "darts")
 CHAINS = tuple(name for name in SPACES if name not in CELLS)
@@ -161,6 +162,28 @@ def test_darts_shows_both_cells_as_people_know_them():
     left = [box for box in found.boxes if box.x < middle]
     assert {box.name for box in left} >= {"c_{k-2}", "c_{k}"}
     assert len(found.curves) == 2 * (16 + 4)
+
+
+def test_darts_edges_of_a_node_without_any_are_pale():
+    space = SPACES["darts"]
+    genotype = space.sample(jax.random.key(0), 1)[0]
+    dead = (("none", 0), ("none", 1), ("skip_connect", 2), ("skip_connect", 0))
+    cell = (*dead, *genotype.normal[4:])
+    found = drawing.of_architecture(space, dataclasses.replace(genotype, normal=cell))
+    live = [box.live for box in found.boxes if box.kind == "label"]
+    assert live[:4] == [False] * 3 + [True] and all(live[8:])
+
+
+def test_a_stem_that_halves_nothing_is_drawn_so():
+    stages = (chain_network.Stage(8, 2, 1),)
+    skeleton = chain_network.Skeleton(
+        stem=4, first=4, stages=stages, head=8, stem_stride=1, num_classes=5
+    )
+    space = proxylessnas.sized(32, skeleton)
+    found = drawing.of_architecture(space, space.sample(jax.random.key(0), 1)[0])
+    shown = " ".join(note.text for note in found.notes)
+    assert shown.count("stride 2") == 1 and "16" in shown and "32" in shown
+    assert "8x8" not in shown.replace(" ", "") and "8\u00d78" not in shown
 
 
 @pytest.mark.parametrize("name", CHAINS)

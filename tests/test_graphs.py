@@ -5,6 +5,7 @@ import hashlib
 import itertools
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -134,6 +135,28 @@ def test_pad_nodes_appends_dead_slots():
     assert wide.ops[:, :3].tolist() == [[0, 1, 2]]
     with pytest.raises(ValueError, match=r"have 5 node slots.* than the 3 asked for"):
         graphs_lib.pad_nodes(wide, 3)
+
+
+def test_pad_batch_drops_and_invents_nothing():
+    batch = Graphs(*(np.zeros((3, *rest), int) for rest in ((2,), (2, 2), (2,))))
+    with pytest.raises(ValueError, match="expected 1 to 2 graphs, got 3"):
+        graphs_lib.pad_batch(batch, 2)
+    with pytest.raises(ValueError, match="expected 1 to 4 graphs, got 0"):
+        graphs_lib.pad_batch(batch[:0], 4)
+
+
+@pytest.mark.parametrize("leaves", [np.asarray, jnp.asarray])
+def test_a_batch_is_iterated_graph_by_graph(leaves):
+    batch = Graphs(*(leaves(np.zeros((3, *rest))) for rest in ((2,), (2, 2), (2,))))
+    assert [one.ops.shape for one in batch] == [(1, 2)] * 3
+
+
+def test_there_is_one_label_a_graph():
+    batch = Graphs(*(np.zeros((3, *rest), int) for rest in ((2,), (2, 2), (2,))))
+    graphs_lib.check_labels(batch, np.zeros(3))
+    for shape in ((3, 1), (2,), ()):
+        with pytest.raises(ValueError, match=r"labels: expected shape \(3,\)"):
+            graphs_lib.check_labels(batch, np.zeros(shape))
 
 
 def test_pad_batch_repeats_the_last_graph():

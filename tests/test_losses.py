@@ -87,3 +87,11 @@ def test_the_gradient_leads_to_a_smaller_loss(loss):
     scores, labels, weights = _batch()
     value, grad = jax.value_and_grad(loss)(scores, labels, weights)
     assert loss(scores - 0.1 * grad, labels, weights) < value
+
+
+@every_loss
+def test_shapes_that_would_broadcast_are_refused(loss):
+    scores, labels, weights = _batch(4)
+    for wrong in ((scores, labels[:, None], weights), (scores[:3], labels, weights)):
+        with pytest.raises(ValueError, match="one shape \\[B\\], got"):
+            loss(*wrong)

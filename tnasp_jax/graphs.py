@@ -6,7 +6,7 @@ N node slots.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import flax.struct
 import jax
@@ -39,6 +39,10 @@ class Graphs:
     def __getitem__(self, index) -> "Graphs":
         """The same pytree with `index` (slice or integer array) applied to axis B."""
         return jax.tree.map(lambda leaf: leaf[index], self)
+
+    def __iter__(self) -> Iterator["Graphs"]:
+        """Batches of one graph each: arrays of JAX have no end to run into."""
+        return (self[row : row + 1] for row in range(len(self)))
 
 
 def concatenate(batches: Sequence[Graphs]) -> Graphs:
@@ -78,9 +82,35 @@ def pad_nodes(graphs: Graphs, num_nodes: int) -> Graphs:
 
 
 def pad_batch(graphs: Graphs, size: int) -> Graphs:
-    """Repeats the last graph until the batch holds `size`, so that shapes recur."""
+    """Repeats the last graph until the batch holds `size`, so that shapes recur.
+
+    Args:
+      graphs: [B, N].
+      size: at least B.
+
+    Returns:
+      [size, N].
+
+    Raises:
+      ValueError: for an empty batch, and if it holds more than `size` graphs.
+    """
+    if not 1 <= len(graphs) <= size:
+        raise ValueError(f"pad_batch: expected 1 to {size} graphs, got {len(graphs)}")
     rows = np.minimum(np.arange(size), len(graphs) - 1)
     return graphs[rows]
+
+
+def check_labels(graphs: Graphs, labels: Array) -> None:
+    """Checks that there is one label a graph; works on traced arrays.
+
+    Raises:
+      ValueError: for labels of another shape, which would broadcast or be repeated.
+    """
+    if jnp.shape(labels) != (len(graphs),):
+        raise ValueError(
+            f"labels: expected shape ({len(graphs)},), one a graph, "
+            f"got {jnp.shape(labels)}"
+        )
 
 
 def check_shapes(graphs: Graphs, num_nodes: int | None = None) -> None:

@@ -288,11 +288,12 @@ def _walk(nodes: _Nodes, share: jax.Array) -> list[jax.Array]:
 
     mass = nodes.backward(arrive, jnp.zeros_like(nodes.live))
     own, num_ops = nodes.own, nodes.ops.shape[2]
+    size = own.shape[2]
 
     def moments(values, slot):
         """Mean count, mean square count, and ordered pairs, behind one another."""
         before = _mean_before(share, values, slot)
-        first, second, pairs = jnp.split(before, [kinds, 2 * kinds], axis=1)
+        first, second, pairs = jnp.split(before, [size, 2 * size], axis=1)
         here = own[:, slot]
         ordered = here[:, :num_ops, None] * first[:, None, :num_ops]
         return jnp.concatenate(
@@ -304,10 +305,9 @@ def _walk(nodes: _Nodes, share: jax.Array) -> list[jax.Array]:
             axis=1,
         )
 
-    kinds = own.shape[2]
-    start = jnp.zeros((*nodes.live.shape, 2 * kinds + num_ops**2))
+    start = jnp.zeros((*nodes.live.shape, 2 * size + num_ops**2))
     at_sink = nodes.at_sink(nodes.forward(moments, start))
-    first, second, ordered = jnp.split(at_sink, [kinds, 2 * kinds], axis=1)
+    first, second, ordered = jnp.split(at_sink, [size, 2 * size], axis=1)
     adjacent = jnp.einsum(
         "bm,bmp,bnm,bnq->bpq", mass, nodes.ops, share, nodes.ops, precision=FLOAT32
     )

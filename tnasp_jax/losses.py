@@ -12,6 +12,7 @@ def mse(scores: jax.Array, labels: jax.Array, weights: jax.Array) -> jax.Array:
       labels: [B].
       weights: [B], at least zero; a weight of zero leaves a row out.
     """
+    _check(scores, labels, weights)
     total = jnp.maximum(jnp.sum(weights), 1e-12)
     return jnp.sum(weights * jnp.square(scores - labels)) / total
 
@@ -29,7 +30,17 @@ def pairwise_logistic(
       labels: [B].
       weights: [B], at least zero.
     """
+    _check(scores, labels, weights)
     order = jnp.sign(labels[:, None] - labels[None, :])
     pairs = jnp.abs(order) * weights[:, None] * weights[None, :]
     loss = jax.nn.softplus(-(scores[:, None] - scores[None, :]) * order)
     return jnp.sum(pairs * loss) / jnp.maximum(jnp.sum(pairs), 1e-12)
+
+
+def _check(scores: jax.Array, labels: jax.Array, weights: jax.Array) -> None:
+    shapes = [x.shape for x in (scores, labels, weights)]
+    if len(shapes[0]) != 1 or len(set(shapes)) > 1:
+        raise ValueError(
+            "losses: expected scores, labels and weights of one shape [B], got "
+            f"{', '.join(map(str, shapes))}"
+        )

@@ -172,7 +172,7 @@ def save(run: Run, folder: str | Path) -> None:
         "shapes": {name: list(leaf.shape) for name, leaf in arrays.items()},
     }
     with replacing(home / "params.npz") as path, open(path, "wb") as file:
-        np.savez(file, allow_pickle=False, **arrays)
+        np.savez(file, **arrays)
     write_json(home / "predictor.json", about)
 
 
@@ -249,7 +249,11 @@ def _flatten(params: dict[str, Any]) -> dict[str, np.ndarray]:
     }
     tree = {"network": params["network"], "scale": scale}
     flat = traverse_util.flatten_dict(tree, sep="/")
-    return {name: np.asarray(leaf) for name, leaf in flat.items()}
+    arrays = {name: np.asarray(leaf) for name, leaf in flat.items()}
+    for name, array in arrays.items():
+        if array.dtype == object:
+            raise ValueError(f"save: {name}: expected an array of numbers")
+    return arrays
 
 
 def _unflatten(arrays: dict[str, np.ndarray]) -> dict[str, Any]:

@@ -69,6 +69,12 @@ def run_cell(
     predictor = get_predictor(cell.predictor, table.space)
     if cell.evolution and predictor.fit is not None:
         _check_refitting(cell, predictor)
+    if cell.evolution and predictor.finish is not None:
+        raise UserError(
+            f"--self_evolution={cell.self_evolution}: {cell.predictor} stores what it "
+            "knows of the training cells after training, which further steps would "
+            "spoil; use --self_evolution=off"
+        )
     if predictor.check is not None:
         predictor.check()
     trained = _trained(from_run, cell, table) if from_run else None

@@ -109,7 +109,7 @@ class Scorer:
 
     def __call__(self, genotypes: list[Genotype]) -> np.ndarray:
         """[P] float32 fractions, for at most `chunk` architectures."""
-        paths = supernets.paths_of(genotypes)
+        paths = supernets.paths_of_darts(genotypes)
         # One shape for all chunks: the last is filled up by repetition.
         rows = np.minimum(np.arange(self.chunk), len(paths) - 1)
         spread = paths[rows].reshape(self._devices, CHUNK, -1)

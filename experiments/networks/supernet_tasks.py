@@ -13,7 +13,7 @@ from tnasp_jax import benchmarks, supernets
 from tnasp_jax.benchmarks import Table, cifar10
 from tnasp_jax.spaces.nasbench201 import NASBENCH201
 from tnasp_jax.supernets import Supernet
-from tnasp_jax.supernets.nasbench101 import paths_of
+from tnasp_jax.supernets.nasbench101 import paths_of_nasbench101
 
 CIFAR_SIZE, CIFAR_CHANNELS = 16, (8, 16, 32)
 CIFAR_TRAIN, CIFAR_VAL, CIFAR_STATISTICS = 10_000, 1_000, 256
@@ -138,7 +138,7 @@ def nb101(data_dir: Path | None) -> Task:
         supernet=supernets.nasbench101(table.graphs, digits_cells.CHANNELS),
         network=_network("module", digits_cells.CHANNELS),
         images=digits_images(),
-        paths=lambda rows: paths_of(table.graphs[rows]),
+        paths=lambda rows: paths_of_nasbench101(table.graphs[rows]),
     )
 
 

@@ -15,6 +15,9 @@ def use_all_cores() -> None:
     if "xla_cpu_multi_thread_eigen" not in flags:
         # A matrix product that spreads over threads gets in the other devices' way.
         os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_multi_thread_eigen=false".strip()
+    # So does a Cholesky factor that does, and its threads spin while they wait: up to
+    # fifty times as long on a busy machine. SciPy's BLAS reads this when it is loaded.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if "xla_force_host_platform_device_count" not in flags:
         jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
     # Two programs under way at once can each hold a core that the other one's exchange

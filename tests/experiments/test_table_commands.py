@@ -277,15 +277,14 @@ def test_a_predictor_that_is_fitted_at_once_asks_fits_again_and_reports(
     [
         (("tiny_at_once", "minimax", 3), "minimax trains by steps; use projection"),
         (("tiny_unaware", "projection", 3), "does not say what it is unsure of"),
+        (("ctnas", "minimax", 3), "which further steps would spoil"),
         (
             ("tiny_at_once", "projection", 18),
             "16 validation cells have no more than 16",
         ),
     ],
 )
-def test_what_a_predictor_fitted_at_once_cannot_evolve_by(
-    commands, tmp_path, capfd, flags, sentence
-):
+def test_what_a_predictor_cannot_evolve_by(commands, tmp_path, capfd, flags, sentence):
     predictor, mode, rounds = flags
     given = (
         f"--predictor={predictor}",

@@ -58,6 +58,15 @@ def test_posterior_mean_and_deviation_against_numpy(fitted):
     np.testing.assert_allclose(found, together, atol=2e-2)
 
 
+def test_what_is_no_graph_has_no_deviation(fitted):
+    predictor, params, graphs, _, _ = fitted
+    few = jax.tree.map(np.array, graphs[40:43])
+    few.mask[1] = False
+    assert np.isnan(jax.jit(predictor.deviation)(params, few)).tolist() == [0, 1, 0]
+    found = np.isnan(jax.jit(predictor.covariance)(params, few))
+    assert found.tolist() == [[0, 1, 0], [1, 1, 1], [0, 1, 0]]
+
+
 def test_several_priors_are_averaged(fitted):
     _, _, graphs, labels, _ = fitted
     priors = ((1.0, 0.0), (0.5, 1.0))

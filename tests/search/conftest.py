@@ -111,7 +111,9 @@ PREDICTOR = linear(SPACE)
 
 
 def bayes(acquisition: str, **more):
-    config = search.BayesConfig(acquisition=acquisition, candidates=60, **more)
+    config = search.BayesConfig(
+        acquisition=acquisition, candidates=60, **{"padded": True, **more}
+    )
 
     def make(space, allowed=()):
         return search.bayesian_optimization(

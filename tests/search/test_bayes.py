@@ -61,7 +61,7 @@ def test_draws_take_turns_and_nan_is_last():
 def test_labels_are_learnt_in_normal_ranks():
     values = np.array([0.9, 0.1, 0.5, 0.5, 0.93])
     expected = fit_scale(values, "rank").to_units(values)
-    found = scipy.stats.norm.ppf(bayes.normal_quantiles(values))
+    found = scipy.stats.norm.ppf(bayes.rank_places(values))
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
@@ -98,7 +98,7 @@ def traced(made):
 
 def test_nothing_is_compiled_again_as_the_record_grows(made, traced):
     predictor, sizes = traced
-    config = search.BayesConfig(candidates=30)
+    config = search.BayesConfig(candidates=30, padded=True)
     for _ in range(2):  # Nor by a second method.
         method = search.bayesian_optimization(
             made.space, predictor=predictor, config=config
@@ -107,9 +107,9 @@ def test_nothing_is_compiled_again_as_the_record_grows(made, traced):
     assert sizes == [64, 128]
 
 
-def test_without_padding_every_size_is_compiled(made, traced):
+def test_a_predictor_of_ones_own_is_not_padded_unasked(made, traced):
     predictor, sizes = traced
-    config = search.BayesConfig(candidates=30, padded=False)
+    config = search.BayesConfig(candidates=30)
     method = search.bayesian_optimization(
         made.space, predictor=predictor, config=config
     )

@@ -105,7 +105,7 @@ def test_a_search_goes_on_from_a_saved_state(make, made, tmp_path):
     method = make(made.space)
     whole, _ = made.run(method, 9, batch=5)
     part, _ = made.run(method, 7, batch=5)
-    np.savez(tmp_path / "state.npz", allow_pickle=False, **vars(part))
+    np.savez(tmp_path / "state.npz", **vars(part))
     with np.load(tmp_path / "state.npz", allow_pickle=False) as file:
         restored = search.State(**file)
     jax.tree.map(np.testing.assert_array_equal, restored, part)

@@ -163,7 +163,7 @@ def test_a_path_and_its_gradients_are_those_of_the_genotype_alone(genotype):
         logits = alone(genotype, params, images)
         return (weight * logits).sum(), logits
 
-    path = jnp.asarray(supernets.path_of(genotype))
+    path = jnp.asarray(supernets.path_of_darts(genotype))
     grads, logits = gradients_along()(params, path, images, weight)
     expected, logits_alone = reference(params)
     np.testing.assert_allclose(logits, logits_alone, rtol=1e-3, atol=1e-3)
@@ -180,13 +180,13 @@ def test_the_edges_of_a_node_are_a_set():
             for cell in GENOTYPES[0].cells
         )
     )
-    np.testing.assert_array_equal(*map(supernets.path_of, (GENOTYPES[0], other)))
+    np.testing.assert_array_equal(*map(supernets.path_of_darts, (GENOTYPES[0], other)))
 
 
 def test_a_genotype_with_none_is_refused():
     cell = (("none", 0), *GENOTYPES[0].normal[1:])
     with pytest.raises(ValueError, match="seven operations on every edge, got none"):
-        supernets.path_of(Genotype(cell, GENOTYPES[0].reduce))
+        supernets.path_of_darts(Genotype(cell, GENOTYPES[0].reduce))
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ def test_a_genotype_with_none_is_refused():
     [(0, 7, False), (0, -1, False), (16, 2, False), (16, 1, False), (31, 0, True)],
 )
 def test_what_is_no_path_is_known(at, value, valid):
-    path = supernets.path_of(GENOTYPES[0])
+    path = supernets.path_of_darts(GENOTYPES[0])
     path[at] = value
     ops, sources = jnp.asarray(path).reshape(2, 2, 8)
     assert bool(_valid(ops, sources)) is valid
@@ -272,7 +272,7 @@ def test_operations_and_pairs_of_inputs_are_uniform(name):
 
 def test_paths_are_genotypes_of_the_space():
     drawn = DARTS.sample(jax.random.key(5), 4)
-    paths = supernets.paths_of(drawn)
+    paths = supernets.paths_of_darts(drawn)
     assert paths.shape == (4, 32) and paths.dtype == np.int32
     for path, each in zip(paths, drawn, strict=True):
         edges = [edge for cell in each.cells for edge in cell]

@@ -10,7 +10,7 @@ from jax import lax
 
 from tnasp_jax import supernets
 from tnasp_jax.spaces.nasbench101 import NASBENCH101
-from tnasp_jax.supernets.nasbench101 import INNER, paths_of
+from tnasp_jax.supernets.nasbench101 import INNER, paths_of_nasbench101
 
 THREE, ONE, POOL = "conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3"
 
@@ -34,7 +34,7 @@ CELLS = [
     cell([POOL, THREE, POOL], (0, 1), (1, 2), (0, 3), (2, 3), (1, 4), (3, 4)),
 ]
 GRAPHS = NASBENCH101.to_graphs(CELLS)
-PATHS = paths_of(GRAPHS)
+PATHS = paths_of_nasbench101(GRAPHS)
 
 
 def unit(x, kernel, seen):
@@ -193,7 +193,7 @@ def test_paths_hold_the_cells():
     np.testing.assert_array_equal(PATHS[2], [*[0] * 5, *[0] * 15, 1, *[0] * 5])
     np.testing.assert_array_equal(PATHS[1, :5], [2, 3, 0, 0, 0])
     with pytest.raises(ValueError, match=r"expected graphs \[B, 7\]"):
-        paths_of(GRAPHS.replace(ops=GRAPHS.ops[:, :5]))
+        paths_of_nasbench101(GRAPHS.replace(ops=GRAPHS.ops[:, :5]))
 
 
 def test_a_step_of_fairnas_gives_each_vertex_each_operation_once():

@@ -447,3 +447,11 @@ def test_one_optimizer_holds_one_adam_for_theta_alone():
     moments = optax.tree.get(state.opt_state, "mu")
     shapes = [leaf.shape for leaf in jax.tree.leaves(moments)]
     assert shapes == [THETA.shape]
+
+
+def test_what_finish_stored_is_not_trained_away():
+    finished = _linear()._replace(finish=lambda params, graphs, labels: params)
+    with pytest.raises(ValueError, match="take one without `finish`"):
+        self_evolution.start(
+            finished, THETA, UNLABELLED, jax.random.key(0), EvolutionConfig()
+        )

@@ -117,7 +117,9 @@ def codes(graphs: Graphs) -> tuple[jax.Array, jax.Array]:
     values = jnp.asarray(OPERATION_CODES)[jnp.clip(ops, 0, len(OPERATIONS) - 1)]
     nodes = NUM_INPUTS + np.arange(NUM_EDGES) // 2
     offsets = nodes * (nodes - 1) // 2 - 1  # Possible edges of the nodes before.
-    places = jax.nn.one_hot(sources + offsets[None, None], NUM_EDGES_POSSIBLE, dtype=jnp.int32)
+    places = jax.nn.one_hot(
+        sources + offsets[None, None], NUM_EDGES_POSSIBLE, dtype=jnp.int32
+    )
     edges = jnp.sum(values[..., None] * places, axis=2)  # [B, 2, 14]
     pairs = []
     for node in CHOOSING:

@@ -67,12 +67,23 @@ def of_darts(genotype: darts_genotypes.Genotype) -> Picture:
     joined = [(node, count) for node in range(darts_genotypes.NUM_INPUTS, count)]
     pictures = []
     for title, cell in zip(("normal", "reduction"), genotype.cells, strict=True):
+        live = _live_edges(cell)
         labelled = [
-            (op, (source, darts_genotypes.node_of(at)), op != darts_genotypes.NONE)
+            (op, (source, darts_genotypes.node_of(at)), live[at])
             for at, (op, source) in enumerate(cell)
         ]
         pictures.append(titled(of_edges(names, labelled, joined), f"{title} cell"))
     return beside(pictures)
+
+
+def _live_edges(cell: darts_genotypes.Cell) -> list[bool]:
+    """Which edges of a cell compute something: not `none`, nor of a node without any."""
+    live: list[bool] = []
+    for op, source in cell:
+        first = 2 * (source - darts_genotypes.NUM_INPUTS)  # Edges into the source.
+        fed = first < 0 or any(live[first : first + 2])
+        live.append(op != darts_genotypes.NONE and fed)
+    return live
 
 
 def of_edges(

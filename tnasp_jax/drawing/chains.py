@@ -94,10 +94,9 @@ def groups_of(space: ChainSpace, architecture: Architecture) -> list[Group]:
     layout = space.layout([architecture])
     multiplier = space.multipliers[int(layout.multiplier[0])]
     skeleton = space.skeleton.widened(multiplier)
-    side = int(layout.resolution[0])
-    side = -(-side // 2)
+    side = -(-int(layout.resolution[0]) // skeleton.stem_stride)
     stem = [Layer("stem", ("stem", f"3{_TIMES}3"), 3, colours.ENDS)]
-    groups = [Group(tuple(stem), _under(skeleton.stem, 2, side))]
+    groups = [Group(tuple(stem), _under(skeleton.stem, skeleton.stem_stride, side))]
     if skeleton.first:
         fixed = _layer(Block(3, 1), False)
         groups.append(Group((fixed,), _under(skeleton.first, 1, side)))

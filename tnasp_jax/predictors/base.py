@@ -61,10 +61,12 @@ class Predictor(NamedTuple):
         trained by gradient steps over batches; it replaces the recipe; jittable unless
         `on_host`.
       deviation: `deviation(params, graphs) -> [B]`, the standard deviation of a label
-        around what `apply` says, in the same units, the label's noise included.
+        around what `apply` says, in the same units, the label's noise included; NaN
+        where `apply` says NaN.
       covariance: `covariance(params, graphs) -> [B, B]`, of the function behind the
         labels, without their noise: what a predictor with `fit` does not know about
-        some cells together. Its self-evolution asks along it.
+        some cells together; NaN in the rows and columns of what is no graph. Its
+        self-evolution asks along it.
       on_host: whether `fit` leaves JAX, such as for a library that grows trees. It is
         then called with the arrays of one draw, never traced, and gives arrays.
       check: raises ValueError if something that `fit` needs is not installed; commands

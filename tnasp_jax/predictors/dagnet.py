@@ -16,7 +16,13 @@ import jax.numpy as jnp
 import optax
 
 from tnasp_jax import losses
-from tnasp_jax.graphs import Graphs, check_shapes, is_valid, live_adjacency
+from tnasp_jax.graphs import (
+    Graphs,
+    check_labels,
+    check_shapes,
+    is_valid,
+    live_adjacency,
+)
 from tnasp_jax.invariants import invariants, kinds, standard_of, standardised
 from tnasp_jax.predictors.base import Params, Predictor
 from tnasp_jax.predictors.layers import (
@@ -126,6 +132,7 @@ def dagnet(space: CostedSpace, config: DagnetConfig = DagnetConfig()) -> Predict
         return jnp.where(is_valid(graphs, len(space.ops)), mean, jnp.nan)
 
     def fit(key: jax.Array, graphs: Graphs, labels: jax.Array) -> Params:
+        check_labels(graphs, labels)
         graphs, labels = jax.tree.map(jnp.asarray, (graphs, labels))
         standard = standard_of(invariants(graphs, space)) if size else {}
         read = inputs(standard, graphs)

@@ -14,7 +14,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from tnasp_jax.graphs import Graphs, check_shapes, is_valid
+from tnasp_jax.graphs import Graphs, check_labels, check_shapes, is_valid
 from tnasp_jax.invariants import invariants, kinds, rounded
 from tnasp_jax.predictors.base import Params, Predictor
 from tnasp_jax.predictors.layers import FLOAT32
@@ -79,6 +79,7 @@ def forest(space: CostedSpace, config: ForestConfig = ForestConfig()) -> Predict
         return jnp.where(is_valid(graphs, len(space.ops)), scores, jnp.nan)
 
     def fit(key: jax.Array, graphs: Graphs, labels: jax.Array) -> Params:
+        check_labels(graphs, labels)
         graphs, labels = jax.tree.map(jnp.asarray, (graphs, labels))
         x_Fn = rounded(invariants(graphs, space)).T
         mean = jnp.mean(labels)

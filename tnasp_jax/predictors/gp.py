@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from tnasp_jax.graphs import Graphs, check_shapes, is_valid
+from tnasp_jax.graphs import Graphs, check_labels, check_shapes, is_valid
 from tnasp_jax.invariants import invariants, kinds, standard_of, standardised
 from tnasp_jax.predictors.base import Params, Predictor
 from tnasp_jax.predictors.layers import FLOAT32
@@ -95,6 +95,7 @@ def gp(space: CostedSpace, config: GpConfig = GpConfig()) -> Predictor:
         return jnp.where(valid, jnp.mean(means, axis=0), jnp.nan)
 
     def fit(key: jax.Array, graphs: Graphs, labels: jax.Array) -> Params:
+        check_labels(graphs, labels)
         graphs, labels = jax.tree.map(jnp.asarray, (graphs, labels))
         # In random order, so that the first cells stand for all of them.
         order = jax.random.permutation(key, len(graphs))
@@ -126,14 +127,19 @@ def gp(space: CostedSpace, config: GpConfig = GpConfig()) -> Predictor:
         )
 
     def deviation(params, graphs: Graphs) -> jax.Array:
+        check_shapes(graphs)
         means, variances = moments(params, graphs, label_variance)
-        return jnp.sqrt(jnp.mean(variances, axis=0) + jnp.var(means, axis=0))
+        found = jnp.sqrt(jnp.mean(variances, axis=0) + jnp.var(means, axis=0))
+        return jnp.where(is_valid(graphs, len(space.ops)), found, jnp.nan)
 
     def covariance(params, graphs: Graphs) -> jax.Array:
+        check_shapes(graphs)
         means, within = moments(params, graphs, posterior_covariance)
         apart = means - jnp.mean(means, axis=0)[None]
         between = jnp.matmul(apart.T, apart, precision=FLOAT32) / len(means)
-        return jnp.mean(within, axis=0) + between
+        valid = is_valid(graphs, len(space.ops))
+        found = jnp.mean(within, axis=0) + between
+        return jnp.where(valid[:, None] & valid[None], found, jnp.nan)
 
     return Predictor(init, apply, fit=fit, deviation=deviation, covariance=covariance)
 

@@ -10,6 +10,7 @@ import dataclasses
 import functools
 import itertools
 from collections.abc import Iterator, Sequence
+from typing import cast
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +19,7 @@ from jax.scipy.special import ndtri
 
 from tnasp_jax.graphs import Graphs, pad_batch
 from tnasp_jax.predictors import Predictor, get_predictor
+from tnasp_jax.predictors.gp import GpConfig, gp
 from tnasp_jax.search import acquisition
 from tnasp_jax.search.constraints import Allowed
 from tnasp_jax.search.moves import mutants, randoms
@@ -30,10 +32,11 @@ from tnasp_jax.search.state import (
     method_of,
     ranking,
 )
-from tnasp_jax.spaces.base import Space
+from tnasp_jax.spaces.base import CostedSpace, Space
 
 ACQUISITIONS = ("improvement", "thompson", "ucb")
 SMALLEST = 64  # Padded size of a training set.
+TUNED_ON = 200  # Architectures that the process' hyper-parameters see, at most.
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -48,9 +51,9 @@ class BayesConfig:
       elite: the best known ones, whose mutations are candidates.
       beta: deviations in the upper confidence bound.
       padded: whether training sets are padded with rows that are no graphs, to sizes
-        that are powers of two. Then nothing is compiled again until n outgrows one, and
-        the predictor's `fit` must leave such rows out, as "gp" does. False compiles for
-        every n, for a predictor that does not.
+        that are powers of two. Then nothing is compiled again until n outgrows one. Only
+        for a predictor whose `fit` leaves such rows out; by default for "gp", which
+        does, where no other predictor is given. False compiles for every n.
     """
 
     acquisition: str = "improvement"
@@ -58,7 +61,7 @@ class BayesConfig:
     candidates: int = 200
     elite: int = 10
     beta: float = 2.0
-    padded: bool = True
+    padded: bool | None = None
 
     def __post_init__(self) -> None:
         if self.acquisition not in ACQUISITIONS:
@@ -87,7 +90,8 @@ def bayesian_optimization(
 
     Args:
       space: where to search.
-      predictor: has `fit` and `deviation`; default: "gp".
+      predictor: has `fit` and `deviation`; default: "gp", with hyper-parameters from
+        at most `TUNED_ON` architectures, since it is fitted for every question.
       config: candidates and acquisition.
       allowed: what an architecture must pass to be asked.
 
@@ -96,6 +100,7 @@ def bayesian_optimization(
         deviation.
     """
     posterior = _posterior(predictor or _gp(space))
+    padded = predictor is None if config.padded is None else config.padded
 
     def propose(key: jax.Array, state: State, count: int) -> Iterator[Proposal]:
         rows = ranking(state)
@@ -108,8 +113,8 @@ def bayesian_optimization(
         if not found:
             return iter(())
         graphs = space.to_graphs([architecture_of(space, state, row) for row in rows])
-        labels = normal_quantiles(state.values[rows, 0])
-        if config.padded:
+        labels = rank_places(state.values[rows, 0])
+        if padded:
             graphs, labels = _padded(graphs, labels)
         candidates = space.to_graphs([architecture for architecture, _ in found])
         mean, deviation, best = posterior(
@@ -134,7 +139,7 @@ def top(scores: np.ndarray) -> list[int]:
     return list(dict.fromkeys(order.T.ravel().tolist()))
 
 
-def normal_quantiles(values: np.ndarray) -> np.ndarray:
+def rank_places(values: np.ndarray) -> np.ndarray:
     """Where each of values [n] stands among all, [n] float32 in 0 .. 1; equal ones share
     a place.
 
@@ -148,7 +153,8 @@ def normal_quantiles(values: np.ndarray) -> np.ndarray:
 
 @functools.cache
 def _gp(space: Space) -> Predictor:
-    return get_predictor("gp", space)
+    get_predictor("gp", space)  # Says so, where the space does not tell what it costs.
+    return gp(cast(CostedSpace, space), GpConfig(tuned_on=TUNED_ON))
 
 
 @functools.cache

@@ -54,7 +54,7 @@ NUM_WEIGHTED = int(_FIRST[-1])  # Edges of a cell that have weights.
 
 
 def darts(network: Network) -> Supernet:
-    """The supernet; a path is `path_of` a genotype.
+    """The supernet; a path is `path_of_darts` a genotype.
 
     Args:
       network: channels, layers, classes and image size; the auxiliary head is no part
@@ -78,7 +78,7 @@ def darts(network: Network) -> Supernet:
     )
 
 
-def path_of(genotype: Genotype) -> np.ndarray:
+def path_of_darts(genotype: Genotype) -> np.ndarray:
     """[32] int32: the operations of the normal cell's eight edges and of the reduction
     cell's, then where each of these edges comes from; the edges of a node ascending.
 
@@ -354,6 +354,6 @@ def _valid(ops, sources):
     ) & jnp.all(pairs[..., 0] != pairs[..., 1])
 
 
-def paths_of(genotypes: Sequence[Genotype]) -> np.ndarray:
-    """[P, 32] int32, `path_of` each."""
-    return np.stack([path_of(genotype) for genotype in genotypes])
+def paths_of_darts(genotypes: Sequence[Genotype]) -> np.ndarray:
+    """[P, 32] int32, `path_of_darts` each."""
+    return np.stack([path_of_darts(genotype) for genotype in genotypes])

@@ -45,7 +45,7 @@ def nasbench101(
     in_channels: int = 1,
     num_classes: int = 10,
 ) -> Supernet:
-    """The supernet; a path is one of `paths_of`.
+    """The supernet; a path is one of `paths_of_nasbench101`.
 
     Args:
       cells: [B, 7] graphs of the space nasbench101. A step trains the edges of one of
@@ -58,7 +58,7 @@ def nasbench101(
     Raises:
       ValueError: if there is no cell, or a graph is none of the space.
     """
-    paths = paths_of(cells)
+    paths = paths_of_nasbench101(cells)
     if not len(paths):
         raise ValueError("nasbench101 supernet: expected at least one cell, got none")
     edges, counts = np.unique(paths[:, INNER:], axis=0, return_counts=True)
@@ -77,7 +77,7 @@ def nasbench101(
     )
 
 
-def paths_of(cells: Graphs) -> np.ndarray:
+def paths_of_nasbench101(cells: Graphs) -> np.ndarray:
     """Paths [B, 26] int32 of graphs [B, 7] of the space nasbench101, pruned.
 
     First the operations of vertices 1 .. 5 as in `NASBENCH101.ops`, 0 where there is

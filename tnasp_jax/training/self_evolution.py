@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from tnasp_jax.graphs import Graphs
+from tnasp_jax.graphs import Graphs, check_labels
 from tnasp_jax.predictors.base import Params, Predictor
 from tnasp_jax.training.supervised import adam_l2
 
@@ -168,12 +168,20 @@ def start(
     """The state before the first round, from a network trained to convergence.
 
     Args:
-      predictor: any (init, apply) pair.
+      predictor: any (init, apply) pair without `finish`.
       theta: its trained parameters.
       validation: [V] cells with unknown labels.
       key: typed key of the draw.
       config: the recipe.
+
+    Raises:
+      ValueError: for a predictor with `finish`, whose leaves the steps would move.
     """
+    if predictor.finish is not None:
+        raise ValueError(
+            "self-evolution: the predictor stores what it knows of the training cells "
+            "after training, which further steps would spoil; take one without `finish`"
+        )
     start_key, step_key = jax.random.split(key)
     centre = predictor.apply(theta, validation)
     noise = config.proxy_noise * jax.random.normal(start_key, centre.shape)
@@ -324,6 +332,7 @@ def evolve_round(
     Returns:
       The new state and the terms before each step, [steps] and [steps, T].
     """
+    check_labels(graphs, labels)
     optimizer = minimax_optimizer(config)
     graphs, labels, validation = jax.tree.map(jnp.asarray, (graphs, labels, validation))
     round_key = jax.random.fold_in(

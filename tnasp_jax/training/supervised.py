@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import optax
 
 from tnasp_jax import losses
-from tnasp_jax.graphs import Graphs
+from tnasp_jax.graphs import Graphs, check_labels
 from tnasp_jax.predictors.base import Params, Predictor
 
 Loss = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
@@ -118,6 +118,7 @@ def train_epochs(
     Returns:
       The new state and the training loss of each epoch, [num_epochs].
     """
+    check_labels(graphs, labels)
     optimizer = _optimizer(config, len(graphs))
     num_cells = len(graphs)
     batch_size = min(config.batch_size, num_cells)
@@ -189,6 +190,7 @@ def fit(
       Parameters and the training loss of each epoch, [epochs]; none of a predictor
       that is fitted at once.
     """
+    check_labels(graphs, labels)
     if predictor.fit is not None:
         return predictor.fit(key, graphs, labels), jnp.zeros(0)
     state = start(predictor, graphs, key, config)

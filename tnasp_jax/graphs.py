@@ -237,3 +237,16 @@ def row_hash(graphs: Graphs, row: int) -> str:
 
 def _md5(text: str) -> str:
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def mixed(values: np.ndarray, salt: int = 0) -> np.ndarray:
+    """The finalizer of splitmix64 (Steele, Lea and Flood, OOPSLA 2014), on the host.
+
+    Args:
+      values: uint64.
+      salt: which of many such bijections.
+    """
+    z = values + np.uint64((salt + 1) * 0x9E3779B97F4A7C15 % 2**64)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))

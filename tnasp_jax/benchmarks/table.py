@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from tnasp_jax.graphs import Graphs
+from tnasp_jax.graphs import Graphs, mixed
 from tnasp_jax.names import unknown
 from tnasp_jax.spaces.base import Space
 
@@ -45,7 +45,7 @@ class Table:
       sha256: of the data file, hexadecimal.
       test_rows: [n] int32, ascending, rows that the benchmark's authors keep for tests:
         splits draw the others and rank these alone; None where there are no such rows.
-      costs: name with its unit -> [M] float64 of other measurements, NaN where there
+      costs: name -> [M] float64 of other measurements, NaN where there
         is none.
     """
 
@@ -270,21 +270,13 @@ def group_ids(graphs: Graphs) -> np.ndarray:
     mask = np.asarray(graphs.mask)
     edges = np.asarray(graphs.adjacency) & mask[:, :, None] & mask[:, None, :]
     forward = edges.astype(np.uint64)
-    colours = _mixed(np.asarray(graphs.ops).astype(np.uint64) + np.uint64(1))
+    colours = mixed(np.asarray(graphs.ops).astype(np.uint64) + np.uint64(1))
     for _ in range(mask.shape[1]):
-        before = np.einsum("mij,mi->mj", forward, _mixed(colours, 1))
-        after = np.einsum("mij,mj->mi", forward, _mixed(colours, 2))
-        colours = _mixed(_mixed(_mixed(colours, 3) + before) + after)
-    whole = np.sum(np.where(mask, _mixed(colours, 4), 0), axis=1, dtype=np.uint64)
+        before = np.einsum("mij,mi->mj", forward, mixed(colours, 1))
+        after = np.einsum("mij,mj->mi", forward, mixed(colours, 2))
+        colours = mixed(mixed(mixed(colours, 3) + before) + after)
+    whole = np.sum(np.where(mask, mixed(colours, 4), 0), axis=1, dtype=np.uint64)
     _, first, inverse = np.unique(whole, return_index=True, return_inverse=True)
     number = np.empty(len(first), np.int32)
     number[np.argsort(first)] = np.arange(len(first), dtype=np.int32)
     return number[inverse]
-
-
-def _mixed(values: np.ndarray, salt: int = 0) -> np.ndarray:
-    """The finalizer of splitmix64 (Steele, Lea and Flood, OOPSLA 2014)."""
-    z = values + np.uint64((salt + 1) * 0x9E3779B97F4A7C15 % 2**64)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))

@@ -125,7 +125,8 @@ class _Dropout(nn.Module):
         return jnp.where(drawn >= threshold, x * (256 / (256 - threshold)), 0.0)
 
 
-# Flax folds a class's name into its random keys: another name, other trainings.
+# Flax folds a class's name into its random keys. The committed results are of this name;
+# under another one the same flags would train other networks.
 Dropout = _Dropout
 
 

@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tnasp_jax.graphs import mixed
 from tnasp_jax.spaces.nasbench101_cells import (
     MAX_EDGES,
     MAX_VERTICES,
@@ -130,7 +131,7 @@ def _refine(adjacency: np.ndarray, labels: np.ndarray) -> np.ndarray:
     size = labels.shape[1]
     degrees = adjacency.sum(1) * 8 + adjacency.sum(2)
     colours = [
-        _mix((degrees[:, None, v] * 8 + labels[None, :, v] + 2).astype(np.uint64))
+        mixed((degrees[:, None, v] * 8 + labels[None, :, v] + 2).astype(np.uint64))
         for v in range(size)
     ]
     for _ in range(size):
@@ -141,18 +142,10 @@ def _refine(adjacency: np.ndarray, labels: np.ndarray) -> np.ndarray:
             incoming[target] += edge * colours[source]
             outgoing[source] += edge * colours[target]
         colours = [
-            _mix(_mix(_mix(a) + b) + c)
+            mixed(mixed(mixed(a) + b) + c)
             for a, b, c in zip(incoming, outgoing, colours, strict=True)
         ]
     return np.add.reduce(colours, axis=0)
-
-
-def _mix(x: np.ndarray) -> np.ndarray:
-    """The finalizer of splitmix64 (Steele et al., OOPSLA 2014), a bijection."""
-    x = x + np.uint64(0x9E3779B97F4A7C15)
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
 
 
 def _official_hashes(

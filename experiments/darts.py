@@ -107,7 +107,7 @@ def _draw(path: Path, text: str) -> None:
     try:
         content = drawing.file_of(picture, "svg")
     except ModuleNotFoundError:
-        print("no drawing: matplotlib is missing; pip install 'tnasp_jax[plots]'")
+        print("no drawing: matplotlib is missing; pip install '.[plots]'")
         return
     with runs.replacing(path) as temporary:
         temporary.write_bytes(content)

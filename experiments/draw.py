@@ -42,9 +42,7 @@ def main(values: flags.FlagValues, texts: list[str]) -> int:
         check_out(out)
         content = drawing.file_of(picture, out.suffix[1:].lower())
     except ModuleNotFoundError:
-        raise UserError(
-            "matplotlib is missing; pip install 'tnasp_jax[plots]'"
-        ) from None
+        raise UserError("matplotlib is missing; pip install '.[plots]'") from None
     with runs.replacing(out) as temporary:
         temporary.write_bytes(content)
     print(out)

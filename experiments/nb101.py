@@ -1,4 +1,4 @@
-"""Table 1: a predictor on NAS-Bench-101.
+r"""Table 1: a predictor on NAS-Bench-101.
 
 python -m experiments.nb101 --flagfile=experiments/flagfiles/nb101_tnasp.flags \
     --n_train=424 --workdir=runs/nb101_tnasp_424

@@ -1,4 +1,4 @@
-"""Table 2: a predictor on NAS-Bench-201, official or (--table=digits) embedded.
+r"""Table 2: a predictor on NAS-Bench-201, official or (--table=digits) embedded.
 
 python -m experiments.nb201 --flagfile=experiments/flagfiles/nb201_tnasp.flags \
     --n_train=78 --workdir=runs/nb201_tnasp_78

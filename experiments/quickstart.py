@@ -65,7 +65,7 @@ def main(values: flags.FlagValues) -> int:
         path = save_scatter(run, table, summaries["off"], home / "scatter.png")
         print(f"\nplot: {path}\n")
     except ModuleNotFoundError:
-        print("\nno plot: matplotlib is missing; pip install 'tnasp_jax[plots]'\n")
+        print("\nno plot: matplotlib is missing; pip install '.[plots]'\n")
     print(NEXT.format(run=run, text=table.texts(0)))
     return 0
 

@@ -1,4 +1,4 @@
-"""Other spaces: a predictor on a table of DARTS or MnasNet networks.
+r"""Other spaces: a predictor on a table of DARTS or MnasNet networks.
 
 python -m experiments.rank --table=darts545 --n_train=54 \
     --flagfile=experiments/flagfiles/darts_gp.flags --workdir=runs/darts545_gp_54

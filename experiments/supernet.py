@@ -92,7 +92,7 @@ def _check(values: flags.FlagValues) -> None:
     if values.table != "official" and importlib.util.find_spec("sklearn") is None:
         raise UserError(
             "the images of digits come with scikit-learn, which is missing; "
-            "pip install 'tnasp_jax[data]'"
+            "pip install '.[data]'"
         )
 
 

@@ -182,9 +182,7 @@ def main(values: flags.FlagValues) -> int:
     if not out.parent.is_dir():
         raise ValueError(f"--out={out}: no folder {out.parent}")
     if importlib.util.find_spec("torch") is None:
-        raise ValueError(
-            "perf.run needs PyTorch as the peer: pip install 'tnasp_jax[perf]'"
-        )
+        raise ValueError("perf.run needs PyTorch as the peer: pip install '.[perf]'")
     with tempfile.TemporaryDirectory() as folder:
         result = measure(values, folder)
     out.write_text(json.dumps(result, indent=2, allow_nan=False) + "\n")

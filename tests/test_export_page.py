@@ -31,7 +31,7 @@ def block(name) -> str:
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
-    """runs/first of the page, in the folder where the page is run."""
+    """runs/quickstart/nb201digits_tnasp_78 of the page, in the folder where the page is run."""
     predictor = tnasp_jax.get_predictor("regression_nas", NASBENCH201)
     graphs = NASBENCH201.to_graphs(NASBENCH201.sample(jax.random.key(0), LABELS))
     keys = jax.random.split(jax.random.key(1), DRAWS)
@@ -47,13 +47,13 @@ def run(tmp_path, monkeypatch):
         description="",
     )
     monkeypatch.chdir(tmp_path)
-    tnasp_jax.save(made, "runs/first")
+    tnasp_jax.save(made, "runs/quickstart/nb201digits_tnasp_78")
     return made
 
 
 def test_the_blocks_run(run):
     install, line = block("export").splitlines()
-    assert install == "pip install 'tnasp_jax[export]'"
+    assert install == "pip install '.[export]'"
     words = shlex.split(line)
     assert words[:3] == ["python", "-m", "experiments.export"]
     with pytest.raises(SystemExit) as exit_:

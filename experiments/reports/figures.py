@@ -107,7 +107,7 @@ def save_plot(path: Path, draw: Callable[[], Any]) -> None:
     try:
         figure = draw()
     except ModuleNotFoundError:
-        print("no plot: matplotlib is missing; pip install 'tnasp_jax[plots]'")
+        print("no plot: matplotlib is missing; pip install '.[plots]'")
         return
     with runs.replacing(path) as temporary:
         figure.savefig(temporary, format="png")

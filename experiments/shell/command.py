@@ -94,7 +94,9 @@ def _help(main: Callable, values: flags.FlagValues, words: str) -> str:
         flag = values[name]
         shown = flag.serialize() or f"--{name}="
         lines.append(f"  {f'--[no]{name}' if flag.boolean else shown}")
-        lines += textwrap.wrap(flag.help, 80, initial_indent=" " * 6)
+        lines += textwrap.wrap(
+            flag.help, 80, initial_indent=" " * 6, subsequent_indent=" " * 6
+        )
     return "\n".join(lines)
 
 
@@ -169,7 +171,8 @@ _SHARED: list[tuple[str, Kind, str | None, str]] = [
         "self_evolution",
         _one_of("off", "minimax", "projection", "control"),
         "off",
-        "how scores of validation architectures refine the predictor",
+        "off; minimax, as in the paper; projection, in closed form; or control, the same "
+        "extra training without scores",
     ),
     ("se_rounds", _whole(1), "6", "rounds of self-evolution"),
     ("se_steps", _whole(1), "150", "steps of a round"),

@@ -166,7 +166,7 @@ def test_without_protobuf(call, tmp_path, monkeypatch):
     source, out = write(tmp_path / "f.tfrecord", records()), tmp_path / "a" / "out.npz"
     nasbench101_official.message_class.cache_clear()
     monkeypatch.setitem(sys.modules, "google.protobuf", None)
-    message = "needs protobuf: pip install 'tnasp_jax[data]'"
+    message = "needs protobuf: pip install '.[data]'"
     check_mistake(call, "nasbench101", source, out, message)
     assert not out.parent.exists()
 

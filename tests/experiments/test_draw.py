@@ -97,5 +97,5 @@ def test_without_matplotlib(run, tmp_path, capsys, monkeypatch):
 
     monkeypatch.setattr(draw.drawing, "file_of", missing)
     assert run("--space=nasbench201", NB201, f"--out={tmp_path / 'x.svg'}") == 2
-    assert "pip install 'tnasp_jax[plots]'" in capsys.readouterr().err
+    assert "pip install '.[plots]'" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []

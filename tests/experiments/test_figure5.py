@@ -144,7 +144,7 @@ def test_without_matplotlib_the_numbers_are_there(
 
     monkeypatch.setattr(figure5, "draw", missing)
     assert run("nb201digits_78") == 0
-    assert "pip install 'tnasp_jax[plots]'" in capsys.readouterr().out
+    assert "pip install '.[plots]'" in capsys.readouterr().out
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["figure5.json"]
 
 

@@ -454,7 +454,9 @@ def test_sigkill_of_a_true_process(commands, plain, table_flags, tmp_path):
     program = f"""
 import os, runpy, signal, jax
 jax.config.update("jax_num_cpu_devices", 2)
-from experiments import command, devices, nb201, training
+from experiments import nb201
+from experiments.cells import training
+from experiments.shell import command, devices
 from tnasp_jax.predictors import PREDICTORS
 there = runpy.run_path({str(Path(__file__).parent / "conftest.py")!r})
 PREDICTORS["tiny"] = there["tiny"]
@@ -512,7 +514,7 @@ def test_a_missing_extra_is_one_line_and_writes_nothing(
     monkeypatch.setitem(sys.modules, "lightgbm", None)
     capsys.readouterr()
     assert commands.nb201(tmp_path / "run", "--predictor=trees") == 2
-    assert "pip install 'tnasp_jax[trees]'" in one_line(capsys.readouterr())
+    assert "pip install '.[trees]'" in one_line(capsys.readouterr())
     assert list(tmp_path.iterdir()) == []
 
 

@@ -127,7 +127,7 @@ def test_a_predictor_that_chooses_its_submissions_is_told_apart(folder):
     cell = ("nb101", "gp", 100)
     write(folder, "nb101_gp_seproj_100", 0.78, cell=cell, train_steps=0, **projected)
     assert tables.document(folder, "markdown").count(said) >= 1
-    assert tables.document(folder, "markdown", short=True).count(said) == 1
+    assert said not in tables.document(folder, "markdown", short=True)
 
 
 def test_a_cell_names_its_device_where_they_differ(folder):
@@ -219,7 +219,8 @@ def test_csv_has_one_record_a_value(folder):
 
 def test_short_is_one_table(folder):
     found = rows(tables.document(folder, "markdown", short=True))
-    assert "SPOS" not in found
+    assert "SPOS" not in found and "Neural Predictor" not in found
+    assert not [name for name in found if "control" in name or "SE" in name]
     assert len(found["method"]) == 10
     assert found["ours: tnasp, operations as nodes"][::5] == [
         *("0.610 (0.012)", "0.600 (0.012)"),

@@ -171,5 +171,5 @@ def test_a_saved_run_scores_without_lightgbm(cells, tmp_path):
 def test_without_lightgbm_a_fit_says_what_to_install(cells, monkeypatch):
     graphs, _, labels = cells
     monkeypatch.setitem(sys.modules, "lightgbm", None)
-    with pytest.raises(ValueError, match=r"pip install 'tnasp_jax\[trees\]'"):
+    with pytest.raises(ValueError, match=r"pip install '.\[trees\]'"):
         trees(NASBENCH201, SMALL).fit(jax.random.key(0), graphs, labels)

@@ -35,9 +35,7 @@ def message_class(
     try:
         from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
     except ImportError:
-        raise ValueError(
-            f"{owner} needs protobuf: pip install 'tnasp_jax[data]'"
-        ) from None
+        raise ValueError(f"{owner} needs protobuf: pip install '.[data]'") from None
     file = descriptor_pb2.FileDescriptorProto(name="made.proto", package="made")
     kinds = descriptor_pb2.FieldDescriptorProto
     for message, fields in messages.items():

@@ -45,6 +45,11 @@ def main(values: flags.FlagValues, words: list[str]) -> int:
     if not values.out or not values.recipes:
         raise UserError('--out=FILE and --recipes="FLAGS; FLAGS" are needed')
     command.check_shared(values)
+    if values.workdir or values.from_run or values.resume or values.overwrite:
+        raise UserError(
+            "--workdir, --from_run, --resume and --overwrite are of runs; choose writes "
+            "--out alone, and replaces it"
+        )
     devices.use_all_cores()
     table = table_command.load_table(values, words[0])
     texts = [text.strip() for text in values.recipes.split(";")]
@@ -99,6 +104,11 @@ def _varied(values: flags.FlagValues, text: str, table: Table) -> Cell:
     for name in varied:
         if not varied[name].present:
             varied[name].value = values[name].value
+    if varied.self_evolution != "off":
+        raise UserError(
+            f"--self_evolution={varied.self_evolution}: choose compares plain training; "
+            "leave it out"
+        )
     return table_command.cell_of(varied, table)
 
 

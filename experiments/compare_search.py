@@ -82,7 +82,7 @@ def main(values: flags.FlagValues) -> int:
         oracle = (SurrogateOracle if surrogates else TableOracle)(
             name, command.data_dir(values)
         )
-        table = TABLES.get(name, name)
+        table = str(TABLES.get(name, name))
         column = found["tables"].setdefault(table, _about(table, oracle))
         if column["data_sha256"] != oracle.source["data_sha256"]:
             raise UserError(f"{path}: saw other data; --overwrite starts again")
@@ -138,7 +138,9 @@ def draw(found: dict[str, Any]):
     )
 
 
-def _search(method, oracle: TableOracle, seed: int, values) -> dict[str, Any]:
+def _search(
+    method, oracle: TableOracle | SurrogateOracle, seed: int, values
+) -> dict[str, Any]:
     """One search as the file keeps it."""
     seconds: list[float] = []
     state = run_search(

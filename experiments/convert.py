@@ -13,6 +13,7 @@ import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from absl import flags
@@ -97,7 +98,7 @@ class _Watch:
 def _nasbench101(source: Path, out: Path, quiet: bool) -> list[str]:
     """Writes the npz file; lines that say what it holds."""
     watch = _Watch(source.stat().st_size, quiet)
-    columns = nasbench101_official.read(source, watch)
+    columns: dict[str, Any] = nasbench101_official.read(source, watch)
     digest = watch.digest.hexdigest()
     columns["source_sha256"] = np.array(digest)
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -20,7 +20,10 @@ import time
 from pathlib import Path
 
 import numpy as np
-from absl import app, flags
+from absl import flags
+
+from experiments.shell import command
+from experiments.shell.command import UserError
 
 SEEDS = (0, 1)
 CHUNK = 32
@@ -204,21 +207,23 @@ def measure(workdir: Path, out: Path, workers: int = 1) -> None:
     print(f"{out}: {out.stat().st_size / 1e3:.0f} kB", file=sys.stderr)
 
 
-def main(argv: list[str]) -> None:
-    """The command."""
-    if len(argv) > 1:
-        raise app.UsageError(f"unexpected argument: {argv[1]}")
-    values = flags.FLAGS
+def define(values: flags.FlagValues) -> None:
+    flags.DEFINE_string(
+        "workdir", None, "folder of the finished chunks", flag_values=values
+    )
+    flags.DEFINE_string("out", None, "file to write, .npz", flag_values=values)
+    flags.DEFINE_integer(
+        "workers", 1, "processes, one thread each", lower_bound=1, flag_values=values
+    )
+    flags.DEFINE_bool("debug", False, "traceback of an error", flag_values=values)
+
+
+def main(values: flags.FlagValues) -> None:
+    for name in ("workdir", "out"):
+        if not values[name].value:
+            raise UserError(f"--{name} is missing; name the {values[name].help}")
     measure(Path(values.workdir), Path(values.out), values.workers)
 
 
-def define_flags() -> None:
-    """Called by the command alone: other modules have flags of the same names."""
-    flags.DEFINE_string("workdir", None, "Holds the finished chunks.", required=True)
-    flags.DEFINE_string("out", None, "File to write, .npz.", required=True)
-    flags.DEFINE_integer("workers", 1, "Processes, one thread each.", lower_bound=1)
-
-
 if __name__ == "__main__":
-    define_flags()
-    app.run(main)
+    command.run(main, define)

@@ -160,7 +160,7 @@ def save(run: Run, folder: str | Path) -> None:
     """Writes `predictor/params.npz` and `predictor/predictor.json` into a folder."""
     home = Path(folder) / "predictor"
     home.mkdir(parents=True, exist_ok=True)
-    arrays = _flatten(run.params)
+    arrays: dict[str, Any] = _flatten(run.params)
     about = {
         "format": FORMAT,
         "space": run.space.name,

@@ -98,3 +98,13 @@ def test_mistakes_are_one_line(run, tmp_path, monkeypatch, capsys, arguments, me
 def test_an_unknown_table_is_a_mistake(run, capsys):
     assert run("--recipes=--units=rank", "--out=x.json", table="nb301") == 2
     assert "nb101 or nb201" in capsys.readouterr().err
+
+
+def test_flags_that_it_would_not_follow_are_refused(run, tmp_path, capsys):
+    given = (f"--out={tmp_path / 'out.json'}", "--recipes=--units=rank")
+    assert run(*given, f"--workdir={tmp_path}") == 2
+    assert "choose writes --out alone" in capsys.readouterr().err
+    recipes = "--recipes=--units=rank; --self_evolution=minimax"
+    assert run(given[0], recipes) == 2
+    assert "choose compares plain training" in capsys.readouterr().err
+    assert not (tmp_path / "out.json").exists()

@@ -29,6 +29,7 @@ FILES = tuple(
         "docs/darts.md",
         "docs/chains.md",
         "docs/results.md",
+        "docs/best.md",
         "docs/supernets.md",
     )
 )
@@ -64,6 +65,7 @@ def all_blocks(data_dir: Path | None) -> dict[str, Callable[[], str]]:
         "all_tables": lambda: tables.document(Path("results"), "markdown"),
         "ranking_darts": lambda: tables.of_spaces(Path("results"), ranked.DARTS),
         "ranking_mnasnet": lambda: tables.of_spaces(Path("results"), ranked.MNASNET),
+        "ablations": lambda: tables.of_ablations(Path("results")),
         "supernets": lambda: tables.of_supernets(Path("results")),
         "trained_darts": lambda: tables.of_trained(Path("results")),
         "quickstart": _quickstart,

@@ -22,6 +22,7 @@ from experiments.reports import network_tables, published, table_format, table_r
 from experiments.reports.table_rows import Results
 from experiments.shell import command
 from experiments.shell.command import UserError
+from tnasp_jax.predictors.best import ABLATIONS
 
 FORMATS = ("text", "markdown", "csv")
 
@@ -51,6 +52,25 @@ def document(folder: Path, form: str, *, short: bool = False) -> str:
 def of_spaces(folder: Path, which: Sequence[Published]) -> str:
     """Some of the tables of other spaces as markdown, for a block of the docs."""
     blocks = table_rows.main_blocks(read_results(folder), which)
+    return table_format.markdown(blocks, details=False)
+
+
+def of_ablations(folder: Path) -> str:
+    """`best` and what is left of it without each ingredient, for a block of the docs."""
+    ablations = read_results(folder / "ablation")
+    seen = {summary["table"] for summary in ablations.values()}
+    whole = {
+        name: summary
+        for name, summary in read_results(folder).items()
+        if summary["predictor"] == "best"
+        and summary["table"] in seen
+        and summary["self_evolution"] == "off"
+    }
+    which = [table for table in published.TABLES if table.table in seen]
+    blocks = [
+        table_rows.only(block, lambda line: line.predictor in ("best", *ABLATIONS))
+        for block in table_rows.main_blocks(whole | ablations, which)
+    ]
     return table_format.markdown(blocks, details=False)
 
 

@@ -267,6 +267,15 @@ def test_the_readme_shows_the_results():
     )
 
 
+def test_the_page_of_best_shows_its_ablations():
+    made = tables.of_ablations(ROOT / "results")
+    assert "ours: best |" in made and "best_no_forest" in made and "TNASP" not in made
+    assert "SE" not in made
+    assert (
+        blocks.marked((ROOT / "docs" / "best.md").read_text(), "ablations") == made
+    ), "docs/best.md differs from results/; run python -m experiments.blocks ablations"
+
+
 @pytest.mark.parametrize("name", benchmarks.NAMES)
 def test_the_targets_are_documented(name, request):
     folder = None if name == "nb201digits" else request.getfixturevalue("data_dir")

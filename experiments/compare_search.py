@@ -1,8 +1,8 @@
 """Search methods against each other, on NAS-Bench-101 and NAS-Bench-201 or a surrogate.
 
 python -m experiments.compare_search --out=results/figures --budget=150
-python -m experiments.compare_search --out=results/figures --budget=500 --batch=10
-    --tables=nb301yahpo_surrogate --methods=random,evolution,bayes
+python -m experiments.compare_search --out=results/figures --budget=500 --batch=20
+    --tables=nb301yahpo_surrogate --methods=random,evolution,local,bayes
 
 Every method and seed asks `--budget` architectures and is answered with their training
 label; regret is how far the best by that label stays below the highest test label. On

@@ -90,7 +90,7 @@ def check(platforms: Sequence[str]) -> None:
         import flatbuffers  # noqa: F401 - jax.export writes by it.
     except ImportError:
         raise ValueError(
-            "export needs the package flatbuffers; pip install '.[export]'"
+            "export needs the package flatbuffers; pip install '.[export]' in a clone"
         ) from None
 
 

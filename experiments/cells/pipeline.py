@@ -67,14 +67,8 @@ def run_cell(
     """
     began = time.monotonic()
     predictor = get_predictor(cell.predictor, table.space)
-    if cell.evolution and predictor.fit is not None:
-        _check_refitting(cell, predictor)
-    if cell.evolution and predictor.finish is not None:
-        raise UserError(
-            f"--self_evolution={cell.self_evolution}: {cell.predictor} stores what it "
-            "knows of the training cells after training, which further steps would "
-            "spoil; use --self_evolution=off"
-        )
+    if cell.evolution:
+        _check_evolution(cell, predictor)
     if predictor.check is not None:
         predictor.check()
     trained = _trained(from_run, cell, table) if from_run else None
@@ -188,8 +182,16 @@ def score_draws(
     return (np.stack(rows) if whole is None else rows[0]), np.stack(scores)
 
 
-def _check_refitting(cell: Cell, predictor: Predictor) -> None:
-    """Whether a predictor that is fitted at once can evolve as asked."""
+def _check_evolution(cell: Cell, predictor: Predictor) -> None:
+    """Whether a predictor can evolve as asked."""
+    if predictor.finish is not None:
+        raise UserError(
+            f"--self_evolution={cell.self_evolution}: {cell.predictor} stores what it "
+            "knows of the training cells after training, which further steps would "
+            "spoil; use --self_evolution=off"
+        )
+    if predictor.fit is None:
+        return
     asked = (
         f"--self_evolution={cell.self_evolution}: {cell.predictor} is fitted at once"
     )

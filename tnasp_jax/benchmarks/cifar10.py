@@ -86,7 +86,7 @@ def check_pillow() -> None:
     except ModuleNotFoundError:
         raise ValueError(
             "the images of CIFAR-10 are read by Pillow, which is missing; "
-            "pip install '.[data]'"
+            "pip install '.[data]' in a clone"
         ) from None
 
 

@@ -35,7 +35,9 @@ def message_class(
     try:
         from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
     except ImportError:
-        raise ValueError(f"{owner} needs protobuf: pip install '.[data]'") from None
+        raise ValueError(
+            f"{owner} needs protobuf: pip install '.[data]' in a clone"
+        ) from None
     file = descriptor_pb2.FileDescriptorProto(name="made.proto", package="made")
     kinds = descriptor_pb2.FieldDescriptorProto
     for message, fields in messages.items():

@@ -219,6 +219,6 @@ def _lightgbm() -> ModuleType:
     except ImportError:
         raise ValueError(
             "the predictor trees is fitted by LightGBM, which is not installed: "
-            "pip install '.[trees]'"
+            "pip install '.[trees]' in a clone"
         ) from None
     return lightgbm

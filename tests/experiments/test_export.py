@@ -111,5 +111,5 @@ def test_without_flatbuffers(commands, folder, tmp_path, monkeypatch, capsys):
     capsys.readouterr()
     assert call(commands, f"--run={folder}", f"--out={tmp_path / 'model.bin'}") == 2
     error = capsys.readouterr().err
-    assert "tnasp_jax[export]" in error and len(error.splitlines()) == 1
+    assert "'.[export]'" in error and len(error.splitlines()) == 1
     assert list(tmp_path.iterdir()) == []

@@ -63,7 +63,7 @@ CASES = [
     Case("nb201", "nao", 100, 0.712, 0.745),
     Case("nb201", "ctnas", 100, 0.65, 0.71),
     Case("nb201", "regression_nas", 100, 0.675, 0.735),
-    Case("nb201", "renas", 40, 0.66, 0.71),
+    Case("nb201", "renas", 40, 0.685, 0.73),
     Case("nb201", "pinat", 20, 0.74, 0.765),
     Case("nb201", "pinat_rank", 20, 0.738, 0.765),
     Case("nb201", "trees", None, 0.815, 0.855),

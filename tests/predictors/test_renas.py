@@ -5,11 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from tnasp_jax.graphs import Graphs
 from tnasp_jax.predictors.renas import RenasConfig, planes, renas
 from tnasp_jax.spaces import NASBENCH101, NASBENCH201
 from tnasp_jax.training import supervised
 
-SMALL = RenasConfig(channels=(4, 6), hidden=(8, 5), dropout=0.0)
+SMALL = RenasConfig(channels=(4, 6), hidden=(8, 5))
 KEY = jax.random.key(0)
 STEM_AND_HEAD_101 = 27 * 128 + 2 * 128 + 513 * 10
 
@@ -81,14 +82,32 @@ def test_the_planes_of_one_cell_by_hand():
         parameters[module, 1] = 9 * half * half + 2 * half + into_conv + 2 * half
         parameters[module, 3] = into_output + 2 * wide
     expected = np.zeros((7, 7, 19))
+    place = [0, 1, 2, 6]  # Three slots are padding, before the output's.
     for i in range(4):
         for j in range(4):
             if matrix[i][j]:
                 op = NASBENCH101.ops.index(ops[j])
-                expected[i, j, 0] = (op + 1) / 5
-                expected[i, j, 1:10] = np.log(1 + flops[:, j]) / 20
-                expected[i, j, 10:] = np.log(1 + parameters[:, j]) / 20
+                point = expected[place[i], place[j]]
+                point[0] = (op + 1) / 5
+                point[1:10] = flops[:, j] / 1e9
+                point[10:] = parameters[:, j] / 1e6
     np.testing.assert_allclose(image, expected, rtol=1e-5)
+
+
+def test_the_output_has_the_last_place_wherever_it_stands():
+    matrix = [[0, 1, 0, 0, 0], [0, 0, 0, 1, 0], [0] * 5, [0, 0, 0, 0, 1], [0] * 5]
+    ops = np.array([[0, 1, 0, 3, 4]])
+    mask = np.array([[True, True, False, True, True]])
+    full = np.zeros((1, 7, 7), bool)
+    full[0, :5, :5] = matrix
+    graphs = Graphs(
+        ops=np.pad(ops, ((0, 0), (0, 2))),
+        adjacency=full,
+        mask=np.pad(mask, ((0, 0), (0, 2))),
+    )
+    image = np.asarray(planes(NASBENCH101, graphs))[0]
+    points = np.argwhere(image[:, :, 0])
+    np.testing.assert_array_equal(points, [[0, 1], [1, 3], [3, 6]])
 
 
 def _convolved(image, kernel, side):
@@ -107,30 +126,25 @@ def _convolved(image, kernel, side):
     return out
 
 
-def _pooled(x):
-    half = -(-x.shape[1] // 2)
-    out = np.zeros((len(x), half, half, x.shape[-1]))
-    for row in range(half):
-        for column in range(half):
-            window = x[:, 2 * row : 2 * row + 2, 2 * column : 2 * column + 2]
-            out[:, row, column] = window.max((1, 2))
-    return out
+def _statistics_of(values, axes, epsilon):
+    mean = values.mean(axes)
+    return mean, ((values - mean) ** 2).mean(axes) + epsilon
 
 
-def _scores(x, p, statistics=None):
-    """Scores and the statistics of each norm; those of the batch unless given."""
-    found = {}
+def _scores(image, p, statistics=None):
+    """Scores and the statistics of each layer; those of the batch unless given."""
+    found = statistics or {"image": _statistics_of(image, 0, 0.0)}
+    mean, variance = found["image"]
+    spread = np.sqrt(np.where(variance > 1e-12, variance, np.inf))
+    x = (image - mean) / spread
     for layer in range(2):
         name = f"norm_{layer}"
         x = _convolved(x, p[f"convolution_{layer}"]["kernel"], 3)
         if statistics is None:
-            mean = x.mean((0, 1, 2))
-            variance = ((x - mean) ** 2).mean((0, 1, 2)) + 1e-5
-        else:
-            mean, variance = statistics[name]
-        found[name] = (mean, variance)
+            found[name] = _statistics_of(x, (0, 1, 2), 1e-5)
+        mean, variance = found[name]
         scaled = (x - mean) / np.sqrt(variance) * p[name]["scale"]
-        x = _pooled(np.maximum(scaled + p[name]["bias"], 0))
+        x = np.maximum(scaled + p[name]["bias"], 0)
     x = x.reshape(len(x), -1)
     for layer in range(2):
         weights = p[f"dense_{layer}"]
@@ -154,9 +168,10 @@ def test_finish_stores_the_statistics_by_which_apply_scores(space):
     _, statistics = _scores(image, _exact(params))
     for name, (mean, variance) in statistics.items():
         np.testing.assert_allclose(done[name]["mean"], mean, atol=1e-5)
-        np.testing.assert_allclose(
-            done[name]["log_variance"], np.log(variance), atol=1e-4
-        )
+        varies = variance > 1e-12
+        log_variance = np.log(variance, where=varies, out=np.full(varies.shape, 100.0))
+        np.testing.assert_allclose(done[name]["log_variance"], log_variance, atol=1e-4)
+    for name in ("norm_0", "norm_1"):
         np.testing.assert_array_equal(done[name]["scale"], params[name]["scale"])
     image = np.asarray(planes(space, graphs), float)
     expected, _ = _scores(image, _exact(params), statistics)
@@ -195,10 +210,24 @@ def test_training_leaves_the_statistics_to_finish():
     state = supervised.start(predictor, graphs, jax.random.key(2), recipe)
     state, loss = supervised.train_epochs(predictor, graphs, labels, state, recipe, 5)
     assert np.isfinite(loss).all() and loss[-1] < loss[0]
-    for name in ("norm_0", "norm_1"):
+    for name in ("image", "norm_0", "norm_1"):
         assert not np.any(state.params[name]["mean"])
         assert not np.any(state.params[name]["log_variance"])
-        assert np.any(state.params[name]["bias"])
+    assert np.any(state.params["norm_0"]["bias"])
+
+
+def test_a_point_that_no_training_cell_fills_says_nothing():
+    predictor = renas(NASBENCH101, SMALL)
+    assert predictor.finish is not None
+    graphs = _graphs(NASBENCH101, 20)
+    matrix, ops = [[0, 1, 0], [0, 0, 1], [0, 0, 0]], ["input", "maxpool3x3", "output"]
+    chain = NASBENCH101.cell(matrix, ops)
+    other = NASBENCH101.cell(matrix, ["input", "conv3x3-bn-relu", "output"])
+    chains = NASBENCH101.to_graphs([chain] * 20)
+    params = _started(predictor, graphs)
+    done = predictor.finish(params, chains, jnp.zeros(20))
+    scores = predictor.apply(done, NASBENCH101.to_graphs([chain, other]))
+    np.testing.assert_array_equal(scores[0], scores[1])
 
 
 def test_the_published_sizes():
@@ -206,6 +235,6 @@ def test_the_published_sizes():
     params = jax.eval_shape(renas(NASBENCH101).init, KEY, graphs)
     assert params["convolution_0"]["kernel"].shape == (9 * 19, 38)
     assert params["convolution_1"]["kernel"].shape == (9 * 38, 128)
-    assert params["dense_0"]["kernel"].shape[1] == 120
+    assert params["dense_0"]["kernel"].shape == (7 * 7 * 128, 120)
     assert params["dense_1"]["kernel"].shape == (120, 84)
     assert params["score"]["kernel"].shape == (84, 1)

@@ -21,15 +21,15 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from experiments.cells import draws, pipeline, results
+from experiments.cells import draws, pipeline, recipe, results
 from experiments.cells.cell import Cell
 from experiments.own_space import custom_flags, learning_curve
 from experiments.shell import command, devices
 from experiments.shell.command import UserError
 from tnasp_jax import runs
 from tnasp_jax.benchmarks import Table, custom
+from tnasp_jax.predictors import get_predictor
 from tnasp_jax.spaces import describe
-from tnasp_jax.training.supervised import FitConfig
 
 NEXT = "\nnext:\n  python -m experiments.predict --run={run} '{text}'"
 
@@ -81,6 +81,7 @@ def main(values: flags.FlagValues) -> int:
         summary["wall_seconds"] = round(time.monotonic() - began, 2)
         runs.write_json(workdir / "results.json", summary)
     print(report(summary, table))
+    recipe.warn_of_unused(values, table)
     if not values.quiet:
         shortest = min(map(table.texts, range(len(table))), key=len)
         print(NEXT.format(run=workdir, text=shortest))
@@ -100,6 +101,8 @@ def read_table(values: flags.FlagValues) -> Table:
             identity_ops=values.identity_ops,
             costs=_op_costs(values.op_costs),
         )
+    except custom.BadColumn as bad:
+        raise UserError(custom_flags.advised(bad)) from None
     except custom.BadRows as bad:
         if len(bad.problems) == 1:
             raise
@@ -131,8 +134,8 @@ def cell_of(values: flags.FlagValues, table: Table) -> CustomCell:
         seeds=tuple(range(count)),
         train_target=table.train_target,
         eval_targets=table.eval_targets,
-        units="rank",
-        fit=FitConfig(epochs=values.epochs),
+        units=values.units,
+        fit=recipe.fit_config(values, get_predictor(values.predictor, table.space)),
         evolution=None,
         seed=values.seed,
         space=describe(table.space) or {},

@@ -3,9 +3,10 @@
 python -m experiments.validate --space=NAME FILE
 
 FILE has one architecture a line, as text of the space; of the space `custom` it is a csv
-file with the columns ops and edges, or a jsonl file. Prints a line for each bad row, with
-its number (from 0), the line of the file (from 1) and what is wrong. Exits 1 if there is
-any.
+file with the columns ops and edges, or a jsonl file, and its labels are looked at too:
+those that --train_label and --test_label name, or every column of accuracies. Prints a
+line for each bad row, with its number (from 0), the line of the file (from 1) and what is
+wrong, and a line for each label of which nothing can be learnt. Exits 1 if there is any.
 """
 
 from pathlib import Path
@@ -16,19 +17,19 @@ from experiments.own_space import custom_flags
 from experiments.shell import command
 from experiments.shell.command import UserError
 from tnasp_jax.benchmarks import custom
-from tnasp_jax.benchmarks.custom import Problem
+from tnasp_jax.benchmarks.custom_rows import Problem
 from tnasp_jax.spaces import SPACES, get_space
 from tnasp_jax.spaces import custom as custom_space
 from tnasp_jax.spaces.base import validate
 
 BAD = 1
+OF_CUSTOM = ("train_label", "test_label", "percent", "ops", "num_nodes")
 
 
 def define(values: flags.FlagValues) -> None:
     names = ", ".join((*SPACES, custom_space.NAME))
     flags.DEFINE_string("space", None, f"one of {names}; needed", flag_values=values)
-    custom_flags.define_space(values)
-    flags.DEFINE_bool("debug", False, "traceback of an error", flag_values=values)
+    custom_flags.define_file(values)
 
 
 def main(values: flags.FlagValues, files: list[str]) -> int:
@@ -38,19 +39,44 @@ def main(values: flags.FlagValues, files: list[str]) -> int:
         raise UserError(f"expected one file of architectures, got {len(files)}")
     path = Path(files[0])
     if values.space == custom_space.NAME:
-        count, problems = custom.find_problems(
-            path, ops=values.ops, num_nodes=values.num_nodes
+        return _custom(values, path)
+    for name in OF_CUSTOM:
+        if values[name].present:
+            raise UserError(f"--{name} is of the space {custom_space.NAME}")
+    count, problems = find_problems(values.space, path)
+    return _tell(values.space, count, problems)
+
+
+def _custom(values: flags.FlagValues, path: Path) -> int:
+    """Tells of a user's own file; the exit code."""
+    found = custom.find_problems(
+        path,
+        labels=custom_flags.labels(values) or None,
+        percent=values.percent,
+        ops=values.ops,
+        num_nodes=values.num_nodes,
+    )
+    for column in found.columns:
+        print(custom_flags.advised(column))
+    code = _tell(values.space, found.num_rows, found.problems)
+    if found.labels:
+        print(f"labels looked at: {', '.join(found.labels)}")
+    if found.others and not values.train_label:
+        print(
+            f"not looked at: {', '.join(found.others)}; name labels by --train_label "
+            "and --test_label"
         )
-    elif values.ops or values.num_nodes:
-        raise UserError(f"--ops and --num_nodes are of the space {custom_space.NAME}")
-    else:
-        count, problems = find_problems(values.space, path)
+    return BAD if found.columns else code
+
+
+def _tell(space: str, count: int, problems: list[Problem]) -> int:
+    """Prints every bad row, or that there is none; the exit code."""
     for problem in problems:
         print(problem)
     if problems:
         print(f"{len(problems)} of {count} rows are bad")
         return BAD
-    print(f"all {count} rows are architectures of {values.space}")
+    print(f"all {count} rows are architectures of {space}")
     return 0
 
 

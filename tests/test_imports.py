@@ -1,9 +1,12 @@
 """The directions of the imports, and what may not stand in a source file."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
+
+from tnasp_jax.predictors import PREDICTORS
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = sorted((ROOT / "tnasp_jax").rglob("*.py"))
@@ -119,6 +122,24 @@ def test_the_package_reads_no_flags_and_prints_nothing(path):
     outside = {"absl", "argparse", "experiments", "perf", "tests"}
     assert starts(imported(path), *outside) == []
     assert "print" not in called(path)
+
+
+@pytest.mark.parametrize("path", PACKAGE, ids=named)
+def test_the_package_names_no_flag(path):
+    assert re.findall(r"(?<![-\w])--[a-z]\w*", path.read_text()) == []
+
+
+TRAINING_CODE = [
+    *(path for path in PACKAGE if room(path) in ("training", "evaluation")),
+    *(path for path in COMMANDS if path.parent.name == "cells"),
+]
+
+
+@pytest.mark.parametrize("path", TRAINING_CODE, ids=named)
+def test_training_and_evaluation_name_no_predictor(path):
+    tree = ast.parse(path.read_text())
+    texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+    assert texts & set(PREDICTORS) == set()
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=named)

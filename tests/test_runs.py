@@ -328,7 +328,7 @@ def unknown_space(copy):
 MISTAKES = {
     missing_folder: "no such folder",
     empty_folder: "holds no run",
-    unfinished: "not finished; repeat its command with --resume",
+    unfinished: "the run is not finished",
     truncated: "params.npz: not a whole npz",
     no_parameters: "params.npz: missing",
     newer: "format 2 is newer",

@@ -24,13 +24,14 @@ from tnasp_jax.predictors import (
     get_predictor,
     tnasp,
 )
+from tnasp_jax.predictors.recipe import FitConfig
 from tnasp_jax.runs import Run, load, save
 from tnasp_jax.spaces import SPACES, Space, get_space
 from tnasp_jax.spaces.base import validate
 from tnasp_jax.training.draws import over_draws
 from tnasp_jax.training.labels import LabelScale, fit_scale
 from tnasp_jax.training.self_evolution import EvolutionConfig
-from tnasp_jax.training.supervised import FitConfig, fit
+from tnasp_jax.training.supervised import fit
 
 __version__ = "0.1.0"
 

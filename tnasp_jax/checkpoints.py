@@ -80,7 +80,7 @@ class Checkpoints:
         except ValueError as error:
             raise ValueError(
                 "checkpoint: the stored state has other shapes than this run; "
-                "use the flags of the run that wrote it, or --overwrite"
+                "go on with the settings that wrote it, or begin anew"
             ) from error
         return _with_keys(stored, like)
 

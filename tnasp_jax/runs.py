@@ -32,6 +32,10 @@ _BLOCK = 4096  # Architectures scored at once.
 _FIELDS = ("format", "space", "predictor", "target", "description", "draws", "shapes")
 
 
+class UnfinishedRun(ValueError):
+    """The folder holds a run whose training has not ended."""
+
+
 class Run:
     """A trained predictor: an ensemble of S draws in the units of accuracy.
 
@@ -180,25 +184,20 @@ def load(folder: str | Path) -> Run:
     """Loads the predictor of a finished run folder.
 
     Args:
-      folder: the `--workdir` of a command, or what `save` was given.
+      folder: of a command's run, or what `save` was given.
 
     Raises:
-      ValueError: one sentence each for a folder that is missing or empty, an
-        unfinished run, a newer format, damaged files, and parameters that do not fit.
+      UnfinishedRun: a ValueError, for a run that was cut or is under way.
+      ValueError: one sentence each for a folder that is missing or empty, a newer
+        format, damaged files, and parameters that do not fit.
     """
     home = Path(folder) / "predictor"
     if not Path(folder).is_dir():
-        raise ValueError(f"{folder}: no such folder; give the --workdir of a run")
+        raise ValueError(f"{folder}: no such folder; give the folder of a run")
     if not (home / "predictor.json").is_file():
-        unfinished = (Path(folder) / "config.json").is_file()
-        raise ValueError(
-            f"{folder}: "
-            + (
-                "the run is not finished; repeat its command with --resume"
-                if unfinished
-                else "holds no run; give the --workdir of a finished run"
-            )
-        )
+        if (Path(folder) / "config.json").is_file():
+            raise UnfinishedRun(f"{folder}: the run is not finished")
+        raise ValueError(f"{folder}: holds no run; give the folder of a finished run")
     about = _read_about(home / "predictor.json")
     arrays = _read_arrays(home / "params.npz")
     space = get_space(about["space"], about.get("space_description"))

@@ -3,9 +3,9 @@
 import dataclasses
 from typing import Any
 
+from tnasp_jax.predictors.recipe import FitConfig
 from tnasp_jax.training.labels import Units
 from tnasp_jax.training.self_evolution import EvolutionConfig
-from tnasp_jax.training.supervised import FitConfig
 
 SUFFIXES = {"off": "", "minimax": "_se", "projection": "_seproj", "control": "_control"}
 

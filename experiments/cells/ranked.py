@@ -9,6 +9,7 @@ import difflib
 from absl import flags
 
 from experiments.cells.columns import Column, Published
+from experiments.cells.table_names import HOMES, full_name
 from experiments.shell import command
 from experiments.shell.command import UserError
 from tnasp_jax import benchmarks
@@ -91,5 +92,9 @@ def load(values: flags.FlagValues) -> Table:
         near = difflib.get_close_matches(name or "", TABLES, 1)
         hint = f"did you mean --table={near[0]}? " if near else ""
         start = f"no table {name!r}" if name else "--table is missing"
+        if home := HOMES.get(full_name(name or "")):
+            raise UserError(
+                f"--table={name}: use python -m experiments.{home}, whose table it is"
+            )
         raise UserError(f"{start}; {hint}there are {', '.join(TABLES)}")
     return benchmarks.load(name, command.data_dir(values))

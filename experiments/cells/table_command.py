@@ -5,14 +5,13 @@ from pathlib import Path
 
 from absl import flags
 
-from experiments.cells import pipeline, ranked, results
+from experiments.cells import pipeline, ranked, recipe, results, table_names
 from experiments.cells.cell import Cell
 from experiments.shell import command, devices
 from experiments.shell.command import UserError
 from tnasp_jax import benchmarks
 from tnasp_jax.benchmarks import Table
-from tnasp_jax.training.self_evolution import EvolutionConfig
-from tnasp_jax.training.supervised import FitConfig
+from tnasp_jax.predictors import get_predictor
 
 
 def main(values: flags.FlagValues, module: str) -> int:
@@ -40,6 +39,7 @@ def main(values: flags.FlagValues, module: str) -> int:
         quiet=values.quiet,
     )
     print(results.report(summary))
+    recipe.warn_of_unused(values, table)
     if not values.quiet:
         print(f"\nnext:\n  python -m experiments.predict --run={values.workdir} TEXT")
     return 0
@@ -49,20 +49,20 @@ def load_table(values: flags.FlagValues, module: str) -> Table:
     """The table that the flags name."""
     if module == "rank":
         return ranked.load(values)
-    if values.table == "official":
-        return benchmarks.load(module, command.data_dir(values))
-    if module != "nb201":
+    name = table_names.full_name(values.table)
+    name = module if name == "official" else name
+    if table_names.HOMES[name] != module:
         raise UserError(
-            f"--table={values.table}: the embedded table is of NAS-Bench-201; use "
-            "python -m experiments.nb201"
+            f"--table={values.table}: use python -m experiments.{table_names.HOMES[name]}"
+            ", whose table it is"
         )
-    return benchmarks.load("nb201digits")
+    return benchmarks.load(name, command.data_dir(values))
 
 
 def cell_of(values: flags.FlagValues, table: Table) -> Cell:
     """The cell that the flags describe; ValueError names a flag that does not fit.
 
-    Sets `--n_val`, where it follows from the table, for the run's flags.txt.
+    Sets what follows from the table and the predictor, for the run's flags.txt.
     """
     if values.n_val is None:
         values.n_val = ranked.num_validation(table.name)
@@ -70,17 +70,7 @@ def cell_of(values: flags.FlagValues, table: Table) -> Cell:
     eval_targets = tuple(values.eval_target or table.eval_targets)
     for target in (train_target, *eval_targets):
         table.label(target)
-    evolution = None
-    if values.self_evolution != "off":
-        evolution = EvolutionConfig(
-            mode=values.self_evolution,
-            rounds=values.se_rounds,
-            steps=values.se_steps,
-            alpha=values.se_alpha,
-            proxy_rate=values.se_proxy_rate,
-            multiplier_rate=values.se_multiplier_rate,
-            dropout_submissions=values.self_evolution == "projection",
-        )
+    predictor = get_predictor(values.predictor, table.space)
     return Cell(
         table=table.name,
         predictor=values.predictor,
@@ -92,14 +82,6 @@ def cell_of(values: flags.FlagValues, table: Table) -> Cell:
         train_target=train_target,
         eval_targets=eval_targets,
         units=values.units,
-        fit=FitConfig(
-            epochs=values.epochs,
-            batch_size=values.batch_size,
-            learning_rate=values.learning_rate,
-            weight_decay=values.weight_decay,
-            cosine=values.schedule == "cosine",
-            first_moment=values.first_moment,
-            clip=values.clip,
-        ),
-        evolution=evolution,
+        fit=recipe.fit_config(values, predictor),
+        evolution=recipe.evolution_config(values, predictor),
     )

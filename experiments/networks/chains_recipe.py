@@ -22,7 +22,7 @@ class Recipe:
 
     Attributes:
       train: steps and optimiser of the supernet.
-      learning_rate: of the networks that are trained alone.
+      retrain_learning_rate: of the networks that are trained alone.
     """
 
     seed: int
@@ -40,14 +40,14 @@ class Recipe:
     n_archs: int
     predictor: str
     folds: int
-    epochs: int
+    epochs: int | None
     flops_limits: tuple[float, ...]
     budget: int
     retrained_random: int
     retrain_images: int
     retrain_epochs: int
     retrain_batch_size: int
-    learning_rate: float
+    retrain_learning_rate: float
 
     @functools.cached_property
     def space(self) -> ProxylessNAS:
@@ -70,7 +70,7 @@ class Recipe:
         return supernets.TrainConfig(
             steps=self.retrain_epochs * batches,
             batch_size=self.retrain_batch_size,
-            learning_rate=self.learning_rate,
+            learning_rate=self.retrain_learning_rate,
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -78,7 +78,7 @@ class Recipe:
         return json.loads(json.dumps(dataclasses.asdict(self)))
 
 
-_SHARED_DEFAULTS = {
+_SHARED_DEFAULTS: dict[str, int | None] = {
     "seed": 0,
     "image_size": 16,
     "search_images": 10_000,
@@ -88,7 +88,7 @@ _SHARED_DEFAULTS = {
     "supernet_batch_size": 64,
     "n_archs": 200,
     "folds": 5,
-    "epochs": 300,
+    "epochs": None,
     "retrained_random": 1,
     "retrain_images": cifar10_flags.NUM_TRAIN,
     "retrain_epochs": 30,
@@ -101,7 +101,7 @@ _WHOLE = (
 )
 _NUMBERS = (
     ("supernet_learning_rate", 0.05, "of SGD with momentum .9, cosine to 0"),
-    ("learning_rate", 0.05, "the same, of a network trained alone"),
+    ("retrain_learning_rate", 0.05, "the same, of a network trained alone"),
 )
 _LISTS = (
     ("widths", "16,24,40", "channels of the stages"),
@@ -138,7 +138,7 @@ def recipe_of(values: flags.FlagValues) -> Recipe:
         for name in (
             *_SHARED_DEFAULTS,
             *(each[0] for each in _WHOLE),
-            "learning_rate",
+            "retrain_learning_rate",
         )
         if not name.startswith("supernet")
     }

@@ -21,7 +21,7 @@ _WHOLE = (
     ("supernet_batch_size", 1, "images of a step"),
     ("n_archs", 4, "architectures to score with the supernet"),
     ("folds", 2, "networks of the predictor; each learns without one part"),
-    ("epochs", 1, "of the predictor, where it is trained by steps"),
+    ("epochs", 1, "of the predictor; default: those of its own recipe"),
     ("retrained_random", 0, "random networks to train as the best are trained"),
     ("retrain_images", 2, "training images of a network trained alone"),
     ("retrain_epochs", 1, "passes over them"),
@@ -30,13 +30,13 @@ _WHOLE = (
 
 
 def define(
-    values: flags.FlagValues, defaults: Mapping[str, int], predictor: str
+    values: flags.FlagValues, defaults: Mapping[str, int | None], predictor: str
 ) -> None:
     """Defines them.
 
     Args:
       values: where.
-      defaults: a number for each flag of `_WHOLE`.
+      defaults: a number for each flag of `_WHOLE`, None for one that has none.
       predictor: the default of --predictor.
     """
     command.define_shared(values, SHARED)

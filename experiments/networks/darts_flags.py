@@ -36,7 +36,7 @@ class Recipe:
       n_archs: architectures to score.
       predictor: name in the registry.
       folds: networks of the predictor, each learning without one part of the scores.
-      epochs: of a predictor that is trained by steps.
+      epochs: of the predictor; None for those of its own recipe.
       method: of the search.
       population: architectures of a generation.
       generations: of the search, the random first one among them.
@@ -60,7 +60,7 @@ class Recipe:
     n_archs: int
     predictor: str
     folds: int
-    epochs: int
+    epochs: int | None
     method: str
     population: int
     generations: int
@@ -76,7 +76,7 @@ class Recipe:
         return json.loads(json.dumps(dataclasses.asdict(self)))
 
 
-_SHARED_DEFAULTS = {
+_SHARED_DEFAULTS: dict[str, int | None] = {
     "seed": 0,
     "image_size": 32,
     "search_images": 40_000,
@@ -86,7 +86,7 @@ _SHARED_DEFAULTS = {
     "supernet_batch_size": 64,
     "n_archs": 1_000,
     "folds": 5,
-    "epochs": 300,
+    "epochs": None,
     "retrained_random": 0,
     "retrain_images": cifar10_flags.NUM_TRAIN,
     "retrain_epochs": 600,
@@ -106,8 +106,8 @@ _WHOLE = (
 _NUMBERS = (
     ("supernet_learning_rate", 0.01, "of SGD, cosine to 0"),
     ("retrain_learning_rate", 0.025, "of SGD with momentum .9, cosine to 0"),
-    ("weight_decay", 3e-4, "of a retrained network"),
-    ("clip", 5.0, "largest norm of its gradients"),
+    ("retrain_weight_decay", 3e-4, "of a retrained network"),
+    ("retrain_clip", 5.0, "largest norm of its gradients"),
     ("auxiliary_weight", 0.4, "of its auxiliary head's loss; 0 for no head"),
     ("drop_path", 0.2, "how likely an operation is dropped in the end, below 1"),
 )
@@ -180,8 +180,8 @@ def recipe_of(values: flags.FlagValues) -> Recipe:
             epochs=values.retrain_epochs,
             batch_size=values.retrain_batch_size,
             learning_rate=values.retrain_learning_rate,
-            weight_decay=values.weight_decay,
-            clip=values.clip,
+            weight_decay=values.retrain_weight_decay,
+            clip=values.retrain_clip,
             auxiliary_weight=values.auxiliary_weight,
             cutout=values.cutout,
             drop_path=values.drop_path,

@@ -4,6 +4,7 @@ What the pipelines of DARTS and of chains share between a supernet and a search.
 """
 
 import csv
+import dataclasses
 import io
 import sys
 import time
@@ -22,8 +23,8 @@ from experiments.shell.progress import Progress
 from tnasp_jax import runs
 from tnasp_jax.benchmarks import Table
 from tnasp_jax.benchmarks.table import group_ids, sha256
+from tnasp_jax.predictors import get_predictor
 from tnasp_jax.spaces.base import Space
-from tnasp_jax.training.supervised import FitConfig
 
 TARGET = "supernet_val"
 MOST_BLOCKS = 1_000  # Draws after which a space counts as exhausted.
@@ -42,7 +43,7 @@ class Recipe(Protocol):
     def folds(self) -> int: ...
 
     @property
-    def epochs(self) -> int: ...
+    def epochs(self) -> int | None: ...
 
 
 def stream(recipe: Recipe, number: int) -> jax.Array:
@@ -151,6 +152,7 @@ def fit(
       The content of its results.json.
     """
     held_out = len(table) // recipe.folds
+    own = get_predictor(recipe.predictor, table.space).recipe
     cell = Cell(
         table=table.name,
         predictor=recipe.predictor,
@@ -162,7 +164,7 @@ def fit(
         train_target=TARGET,
         eval_targets=(TARGET,),
         units="rank",
-        fit=FitConfig(epochs=recipe.epochs),
+        fit=dataclasses.replace(own, epochs=recipe.epochs or own.epochs),
         evolution=None,
     )
     return pipeline.run_cell(

@@ -1,8 +1,16 @@
-"""The flags of experiments.custom, and those on its space that validate shares."""
+"""The flags of experiments.custom, and those on its file that validate shares."""
 
 from absl import flags
 
+from experiments.cells import recipe
+from experiments.shell import command
 from experiments.shell.command import NAMES, Kind, UserError
+from tnasp_jax.benchmarks.custom_labels import BadColumn
+
+SHARED = (
+    *("predictor", "units", *recipe.FLAGS, "workdir"),
+    *("resume", "overwrite", "quiet", "debug"),
+)
 
 
 def _ascending(text: str) -> tuple[int, ...]:
@@ -23,27 +31,23 @@ _SIZES = Kind(
 _TEXTS = (
     ("csv", "file with a header and the columns ops and edges"),
     ("jsonl", "file with an object a line: ops, and adjacency or edges"),
-    ("train_label", "column of the accuracy to learn; needed"),
-    ("test_label", "column of the accuracy to rank by; default: the training label"),
     ("op_costs", 'JSON file, operation -> {"flops": ..., "params": ...} of one node'),
-    ("workdir", "folder of the run"),
 )
-_SWITCHES = (
-    ("percent", "accuracies are percentages"),
-    ("resume", "go on with the run that --workdir holds"),
-    ("overwrite", "replace the run that --workdir holds"),
-    ("quiet", "no progress"),
-    ("debug", "show tracebacks"),
+_LABELS = (
+    ("train_label", "column of the accuracy to learn"),
+    ("test_label", "column of the accuracy to rank by; default: the training label"),
 )
 _WHOLE = (
     ("folds", 2, 5, "parts of the rows, each ranked by a model of the others"),
     ("seed", 0, 0, "of the order in which rows are parted into folds"),
-    ("epochs", 1, 300, "passes over the rows, of a predictor that is trained by steps"),
 )
 
 
-def define_space(values: flags.FlagValues) -> None:
-    """--ops and --num_nodes, which make a space wider or narrower than its file."""
+def define_file(values: flags.FlagValues) -> None:
+    """Its labels and their unit, and what makes a space wider or narrower than it."""
+    for name, text in _LABELS:
+        flags.DEFINE_string(name, None, text, values)
+    flags.DEFINE_boolean("percent", False, "accuracies are percentages", values)
     _define_list(
         values, "ops", _NAMES_OR_NONE, "operations of inner nodes; default: the file's"
     )
@@ -60,7 +64,6 @@ def define(values: flags.FlagValues) -> None:
     """All flags of experiments.custom; lists are tuples, or None where none is given."""
     for name, text in _TEXTS:
         flags.DEFINE_string(name, None, text, values)
-    flags.DEFINE_string("predictor", "best", "the network that predicts", values)
     for name, least, default, text in _WHOLE:
         flags.DEFINE_integer(name, default, text, least, 2**32 - 1, values)
     _define_list(
@@ -76,9 +79,8 @@ def define(values: flags.FlagValues) -> None:
         "operations that pass their input on, empty for none; default: those named "
         "identity, skip or skip_connect",
     )
-    define_space(values)
-    for name, text in _SWITCHES:
-        flags.DEFINE_boolean(name, False, text, values)
+    define_file(values)
+    command.define_shared(values, SHARED)
 
 
 def check(values: flags.FlagValues) -> None:
@@ -91,12 +93,28 @@ def check(values: flags.FlagValues) -> None:
         raise UserError(f"--jsonl={values.jsonl}: a csv file; give it as --csv")
     if not values.train_label:
         raise UserError("--train_label is missing; name the column to learn from")
-    if values.test_label == values.train_label:
-        raise UserError("--test_label is the training label; leave it out")
+    labels(values)
     if not values.workdir:
         raise UserError("--workdir is missing; name the folder for the run")
     if values.resume and values.overwrite:
         raise UserError("--resume keeps the run that --overwrite removes; give one")
+
+
+def labels(values: flags.FlagValues) -> list[str]:
+    """The columns of labels that are named, the one to learn from first."""
+    if values.test_label and not values.train_label:
+        raise UserError("--test_label is given alone; name --train_label too")
+    if values.test_label and values.test_label == values.train_label:
+        raise UserError("--test_label is the training label; leave it out")
+    return [name for name in (values.train_label, values.test_label) if name]
+
+
+def advised(bad: BadColumn) -> str:
+    """What is wrong with a column, and the flag that reads it right where there is one."""
+    if bad.percent is None:
+        return str(bad)
+    add = "add --percent if these are percentages"
+    return f"{bad}; {add if bad.percent else 'leave --percent out'}"
 
 
 def _define_list(values: flags.FlagValues, name: str, kind: Kind, text: str) -> None:

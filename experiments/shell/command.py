@@ -25,6 +25,7 @@ from typing import Any, NoReturn
 from absl import flags
 
 from experiments.shell import strict_flags
+from experiments.shell.advice import advised
 from experiments.shell.strict_flags import UserError, parse
 
 __all__ = [
@@ -67,7 +68,7 @@ def run(
         if "--help" in argv:
             print(_help(main, values, words))
             sys.exit(0)
-        found = parse(values, argv, words=bool(words))
+        found = parse(values, argv, words=words)
         code = main(values, found) if words else main(values)
         sys.stdout.flush()
         sys.exit(code)
@@ -82,7 +83,8 @@ def run(
     except ValueError as error:
         if "--debug" in argv or values["debug"].value:
             traceback.print_exc()
-        message = " ".join(line.strip() for line in str(error).splitlines())
+        text = advised(error, values)
+        message = " ".join(line.strip() for line in text.splitlines())
         print(f"error: {message}", file=sys.stderr)
         sys.exit(MISTAKE)
 
@@ -145,6 +147,8 @@ def _names(text: str) -> tuple[str, ...]:
 
 _TEXT = Kind(str, bool, "a word")
 _POSITIVE = Kind(float, lambda x: 0 < x < math.inf, "a number > 0")
+_POSITIVE_OR_INF = Kind(float, lambda x: x > 0, "a number > 0, or inf")
+_BELOW_1 = Kind(float, lambda x: 0 <= x < 1, "a number >= 0 and < 1")
 _NOT_NEGATIVE = Kind(float, lambda x: 0 <= x < math.inf, "a number >= 0")
 _SEEDS = Kind(  # JAX takes seeds modulo 2^32.
     _seeds,
@@ -158,13 +162,15 @@ NAMES = Kind(
 )
 
 
+_OWN = "; default: that of the predictor's own recipe"
 # The flags that the tables' commands share: name, kind, default as text, help.
 _SHARED: list[tuple[str, Kind, str | None, str]] = [
     (
         "table",
-        _one_of("official", "digits"),
+        _one_of("official", "digits", "nb101", "nb201", "nb201digits"),
         "official",
-        "the benchmark's own file, or the embedded table of digits (NAS-Bench-201)",
+        "official, the benchmark's own, which is nb101 or nb201; or digits, the embedded "
+        "one of NAS-Bench-201, which is nb201digits",
     ),
     ("predictor", _TEXT, "best", "what predicts, by its name in tnasp_jax.predictors"),
     (
@@ -174,7 +180,12 @@ _SHARED: list[tuple[str, Kind, str | None, str]] = [
         "off; minimax, as in the paper; projection, in closed form; or control, the same "
         "extra training without scores",
     ),
-    ("se_rounds", _whole(1), "6", "rounds of self-evolution"),
+    (
+        "se_rounds",
+        _whole(1),
+        None,
+        "rounds of self-evolution; default: 6, or 20 of what is fitted at once",
+    ),
     ("se_steps", _whole(1), "150", "steps of a round"),
     ("se_alpha", _NOT_NEGATIVE, "1.0", "weight of the proxy labels' loss"),
     ("se_proxy_rate", _NOT_NEGATIVE, "1e-3", "learning rate of the proxy labels"),
@@ -185,13 +196,13 @@ _SHARED: list[tuple[str, Kind, str | None, str]] = [
     ("seeds", _SEEDS, "0,1,2,3,4,5,6,7,8,9", "one draw for each"),
     ("train_target", _TEXT, None, "label to learn; default: the table's"),
     ("eval_target", NAMES, None, "labels to compare with; default: the table's"),
-    ("epochs", _whole(1), "300", "passes over the training architectures"),
-    ("batch_size", _whole(1), "10", "architectures in a step"),
-    ("learning_rate", _POSITIVE, "1e-4", "of the predictor"),
-    ("weight_decay", _NOT_NEGATIVE, "1e-3", "of the predictor"),
-    ("schedule", _one_of("cosine", "constant"), "cosine", "of the learning rate"),
-    ("first_moment", _NOT_NEGATIVE, "0.9", "Adam's decay of the mean gradient"),
-    ("clip", _POSITIVE, None, "largest norm of a gradient; default: any"),
+    ("epochs", _whole(1), None, "passes over the training architectures" + _OWN),
+    ("batch_size", _whole(1), None, "architectures in a step" + _OWN),
+    ("learning_rate", _POSITIVE, None, "of the predictor" + _OWN),
+    ("weight_decay", _NOT_NEGATIVE, None, "of the predictor" + _OWN),
+    ("schedule", _one_of("cosine", "constant"), None, "of the learning rate" + _OWN),
+    ("first_moment", _BELOW_1, None, "Adam's decay of the mean gradient" + _OWN),
+    ("clip", _POSITIVE_OR_INF, None, "largest norm of a gradient, inf: any" + _OWN),
     ("units", _one_of("rank", "zscore"), "rank", "scale on which labels are learnt"),
     ("data_dir", _TEXT, None, "folder of the official tables; default: $TNASP_DATA"),
     ("workdir", _TEXT, None, "folder of the run"),
@@ -221,8 +232,8 @@ def define_shared(
     `values.set_default(name, text)` alters one.
 
     Values outside their range are refused as they are parsed; what goes together is for
-    `check_shared`. seeds and eval_target are tuples; n_train, n_test, the targets,
-    data_dir, workdir and from_run are None where the user says nothing.
+    `check_shared`. seeds and eval_target are tuples; what has no default here is None
+    where the user says nothing.
     """
     for name, kind, default, text in _SHARED:
         if name in but or (only is not None and name not in only):

@@ -56,12 +56,17 @@ class Level(NamedTuple):
 
 
 def parse(
-    values: flags.FlagValues, argv: Sequence[str], *, words: bool = False
+    values: flags.FlagValues, argv: Sequence[str], *, words: str = ""
 ) -> list[str]:
     """Sets `values` from the arguments and their flag files.
 
+    Args:
+      values: of the command.
+      argv: its arguments.
+      words: what it takes beside flags, as "ARCHITECTURE ..."; "" for nothing.
+
     Returns:
-      The words beside the flags, none unless `words`.
+      The words beside the flags.
 
     Raises:
       UserError: at the first mistake, with its file and line.
@@ -96,7 +101,7 @@ def _apply(
 
 
 def _read_command_line(
-    values: flags.FlagValues, argv: Sequence[str], words: bool
+    values: flags.FlagValues, argv: Sequence[str], words: str
 ) -> tuple[Level, list[str]]:
     level, found = Level({}, []), []
     rest = iter(argv)
@@ -108,7 +113,7 @@ def _read_command_line(
         elif not re.match(r"--[\w-]", argument):
             raise _malformed(values, argument, _COMMAND_LINE)
         else:
-            name, text = _split(values, argument, _COMMAND_LINE)
+            name, text = _split(values, argument, _COMMAND_LINE, words)
             if text is None and (text := next(rest, "--")).startswith("--"):
                 raise UserError(f"{_COMMAND_LINE}: --{name} needs a value")
             level.add(name, Setting(text, _COMMAND_LINE))
@@ -147,7 +152,7 @@ def _find(include: Setting, folder: Path) -> Path:
 
 
 def _split(
-    values: flags.FlagValues, argument: str, where: str
+    values: flags.FlagValues, argument: str, where: str, words: str = ""
 ) -> tuple[str, str | None]:
     """Name and text of `--name=text`; of `--name`, true for a boolean, else None."""
     name, equals, text = argument.removeprefix("--").partition("=")
@@ -158,10 +163,10 @@ def _split(
         if equals:
             raise UserError(f"{where}: --{name} takes no value")
         return positive, "false"
-    raise UserError(
-        f"{where}: unknown flag --{name}"
-        + _did_you_mean(values, name, text if equals else None)
-    )
+    advice = _did_you_mean(values, name, text if equals else None)
+    if words and not advice:
+        advice = f"; {words.removesuffix(' ...')} is given without a flag"
+    raise UserError(f"{where}: unknown flag --{name}{advice}")
 
 
 def _add(settings: dict[str, Setting], name: str, setting: Setting) -> None:

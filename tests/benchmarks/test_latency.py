@@ -171,7 +171,7 @@ def test_mistakes(data_dir, tmp_path):
         ValueError, match=r"unknown latency table 'note10'; did you mean 'ofa_note10'\?"
     ):
         latency.read("note10")
-    with pytest.raises(benchmarks.MissingData, match="--data_dir or TNASP_DATA"):
+    with pytest.raises(benchmarks.MissingData, match="make the file ofa_note10_160"):
         latency.read("ofa_note10", tmp_path)
     table = latency.read("ofa_note10", data_dir)
     with pytest.raises(

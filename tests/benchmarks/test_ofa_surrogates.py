@@ -95,9 +95,7 @@ def test_mistakes(data_dir, tmp_path):
         ValueError, match="unknown surrogate 'ofa'; expected one of ofa_mob"
     ):
         ofa_surrogates.read("ofa")
-    with pytest.raises(
-        benchmarks.MissingData, match="--data_dir or TNASP_DATA"
-    ) as caught:
+    with pytest.raises(benchmarks.MissingData, match="make the file ofa_") as caught:
         ofa_surrogates.read(NAMES[0], tmp_path)
     assert "\n" not in str(caught.value)
     path = tmp_path / "ofa_mbv3_w12.npz"

@@ -155,17 +155,10 @@ def test_missing_file_says_how_to_go_on(tmp_path, name, file, size):
     with pytest.raises(benchmarks.MissingData) as caught:
         benchmarks.load(name, tmp_path)
     message = str(caught.value)
-    space = file.split("/", maxsplit=1)[0]
-    for part in (
-        str(tmp_path / file),
-        size,
-        "--data_dir",
-        "TNASP_DATA",
-        f"python -m experiments.convert --space={space} OFFICIAL_FILE",
-        f"--out={tmp_path / file}",
-        "--table=digits",
-    ):
+    for part in (str(tmp_path / file), size, "make the file", "nb201digits"):
         assert part in message
+    assert caught.value.path == tmp_path / file
+    assert caught.value.official == file.split("/", maxsplit=1)[0]
     assert "\n" not in message
     assert isinstance(caught.value, ValueError)
     with pytest.raises(benchmarks.MissingData):

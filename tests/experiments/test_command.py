@@ -10,6 +10,7 @@ import pytest
 from experiments.shell import command, strict_flags
 
 ROOT = Path(__file__).resolve().parents[2]
+TABLES = "official, digits, nb101, nb201, nb201digits"
 
 
 def parsed(*argv):
@@ -45,7 +46,7 @@ def test_defaults():
     values = parsed()
     assert values.table == "official" and values.self_evolution == "off"
     assert values.seeds == tuple(range(10)) and values.n_train is None
-    assert values.learning_rate == 1e-4 and values.units == "rank"
+    assert values.learning_rate is None and values.units == "rank"
     assert values.resume is False and values.eval_target is None
 
 
@@ -82,13 +83,12 @@ def test_mistakes_on_the_command_line(argument, advice):
         ("--epochs=ten", "expected a whole number >= 1"),
         ("--epochs=0", "expected a whole number >= 1"),
         ("--n_train=1", "expected a whole number >= 2"),
-        ("--table=cifar", "expected one of official, digits"),
-        (
-            "--table=digit",
-            "expected one of official, digits; did you mean --table=digits?",
-        ),
+        ("--table=cifar", f"expected one of {TABLES}"),
+        ("--table=digit", f"expected one of {TABLES}; did you mean --table=digits?"),
         ("--learning_rate=nan", "expected a number > 0"),
         ("--weight_decay=-1", "expected a number >= 0"),
+        ("--first_moment=1", "expected a number >= 0 and < 1"),
+        ("--clip=nan", "expected a number > 0, or inf"),
         ("--workdir=", "expected a word"),
         ("--eval_target=a,,b", "expected distinct names, separated by commas"),
         ("--quiet=perhaps", "expected true or false"),
@@ -118,8 +118,19 @@ def test_a_flag_does_not_swallow_the_next_one():
 def test_words_beside_flags():
     values = strict_flags.create(command.define_shared)
     argv = ["a", "--quiet", "b c", "-", "--epochs", "2", "--", "--d"]
-    assert command.parse(values, argv, words=True) == ["a", "b c", "-", "--d"]
+    assert command.parse(values, argv, words="WORD ...") == ["a", "b c", "-", "--d"]
     assert values.epochs == 2
+
+
+def test_a_flag_instead_of_a_word():
+    values = strict_flags.create(command.define_shared)
+    for argument, advice in [
+        ("--xyzzy=a", "; RUN is given without a flag"),
+        ("--seed=3", "; did you mean --seeds=3?"),
+    ]:
+        with pytest.raises(command.UserError) as caught:
+            command.parse(values, [argument], words="RUN ...")
+        assert str(caught.value).endswith(advice)
 
 
 # Flag files.
@@ -308,7 +319,7 @@ def test_help_wins_over_mistakes(capsys):
     code, out, err = exits(main, capsys, "seed=3", "--help", words="FILE")
     assert (code, err) == (0, "")
     assert out.startswith(__doc__) and "FILE" in out
-    assert "  --epochs=300\n      passes over" in out and "--[no]quiet" in out
+    assert "  --n_val=200\n      architectures for" in out and "--[no]quiet" in out
 
 
 def test_as_a_process(tmp_path):
@@ -316,7 +327,7 @@ def test_as_a_process(tmp_path):
         '"""A fake command."""\n'
         "from experiments.shell import command\n"
         "def main(values):\n"
-        "    print(values.epochs // (values.n_val - 1))\n"
+        "    print(values.se_steps // (values.n_val - 1))\n"
         "if __name__ == '__main__':\n"
         "    command.run(main, command.define_shared)\n"
     )
@@ -331,7 +342,7 @@ def test_as_a_process(tmp_path):
         )
         return done.returncode, done.stdout, done.stderr
 
-    assert execute("--epochs=3", "--n_val=2") == (0, "3\n", "")
+    assert execute("--se_steps=3", "--n_val=2") == (0, "3\n", "")
     advice = "did you mean --seeds=3?"
     expected = f"error: command line: 'seed=3' is not --name=value; {advice}\n"
     assert execute("seed=3") == (2, "", expected)

@@ -210,7 +210,7 @@ def edit(rows, row, **fields):
         (
             {"val_acc": 93.1},
             [],
-            "row 3, line 5: val_acc: expected a fraction in 0 .. 1, got 93.1",
+            "row 3, line 5: val_acc: expected a fraction in 0 .. 1, got 93.1, which",
         ),
         ({"val_acc": "inf"}, [], "val_acc: expected a fraction in 0 .. 1, got inf"),
         ({}, ["--percent"], "no value is above 1, so these are fractions"),
@@ -295,7 +295,8 @@ def test_every_bad_row_is_listed(run, cells, tmp_path, capsys):
     assert lines[0].startswith(f"{path}: row 3, line 5: edges: 0>99")
     assert lines[1].startswith(f"{path}: row 7, line 9: val_acc")
     assert lines[2] == (
-        f"{path}: row 8, line 10: val_acc: expected a fraction in 0 .. 1, got 93.1"
+        f"{path}: row 8, line 10: val_acc: expected a fraction in 0 .. 1, got 93.1, "
+        "which reads as a percentage"
     )
     assert lines[3].startswith(f"{path}: row 9, line 11: val_acc")
     assert lines[4:] == [f"error: {path}: 4 bad rows; correct or remove them"]

@@ -70,6 +70,120 @@ def test_a_jsonl_file_and_operations_that_are_named(commands, write, capsys):
     assert "row 3, line 4: expected one line of JSON like" in out[2]
 
 
+GRAPH = "input conv output,0>1 1>2"
+
+
+@pytest.fixture
+def labelled(write):
+    """`labelled(header, *fields)`: a csv file of equal graphs with more columns."""
+
+    def labelled_(header, *fields):
+        lines = [f"ops,edges,{header}", *(f"{GRAPH},{each}" for each in fields)]
+        return write("cells.csv", "\n".join(lines) + "\n")
+
+    return labelled_
+
+
+MIXED = ("0.91", "nan", "inf", "high", "", "93.1", "-0.2", "0.92", "0.93", "0.94")
+SENTENCES = [
+    "row 1, line 3: acc: expected an accuracy to learn from, got 'nan'",
+    "row 2, line 4: acc: expected a fraction in 0 .. 1, got inf",
+    "row 3, line 5: acc: expected a number, got 'high'",
+    "row 4, line 6: acc: expected an accuracy to learn from, got none",
+    "row 5, line 7: acc: expected a fraction in 0 .. 1, got 93.1, which reads as a "
+    "percentage",
+    "row 6, line 8: acc: expected a fraction in 0 .. 1, got -0.2",
+    "6 of 10 rows are bad",
+    "labels looked at: acc",
+]
+
+
+def test_labels_that_are_named(commands, labelled, capsys):
+    path = labelled("acc", *MIXED)
+    capsys.readouterr()
+    assert call(commands, "--space=custom", "--train_label=acc", path) == 1
+    assert capsys.readouterr().out.splitlines() == SENTENCES
+
+
+def test_labels_that_are_not_named(commands, labelled, capsys):
+    more = ("0.95", "0.96")
+    path = labelled(
+        "net,acc,depth,test", *(f"n{i},{a},{3 + i},0.{i}1" for i, a in enumerate(MIXED))
+    )
+    path.write_text(path.read_text() + "".join(f"{GRAPH},n,{a},9,\n" for a in more))
+    capsys.readouterr()
+    assert call(commands, "--space=custom", path) == 1
+    *rows, count, looked, others = capsys.readouterr().out.splitlines()
+    assert rows == SENTENCES[:6] and count == "6 of 12 rows are bad"
+    assert looked == "labels looked at: acc, test"
+    assert others == (
+        "not looked at: net, depth; name labels by --train_label and --test_label"
+    )
+
+
+def test_a_test_label_may_be_missing_and_a_training_label_not(
+    commands, labelled, capsys
+):
+    path = labelled("a,b", "0.1,", "0.2,0.3", "0.3,nan", "0.4,0.5")
+    capsys.readouterr()
+    flags = ("--space=custom", path)
+    assert call(commands, *flags, "--train_label=a", "--test_label=b") == 0
+    out = capsys.readouterr().out
+    assert out == "all 4 rows are architectures of custom\nlabels looked at: a, b\n"
+    assert call(commands, *flags, "--train_label=b", "--test_label=a") == 1
+    out = capsys.readouterr().out.splitlines()
+    assert [line[:14] for line in out[:2]] == ["row 0, line 2:", "row 2, line 4:"]
+
+
+def test_fractions_among_percentages(commands, labelled, capsys):
+    path = labelled("acc", "91.5", "0.93", "93.5", "0.1", "94", "0.5", "101")
+    capsys.readouterr()
+    flags = ("--space=custom", "--train_label=acc", path)
+    assert call(commands, *flags, "--percent") == 1
+    assert capsys.readouterr().out.splitlines() == [
+        "row 1, line 3: acc: 0.93 among percentages reads as a fraction; write 93, or "
+        "all of the column as fractions",
+        "row 6, line 8: acc: expected a percentage in 0 .. 100, got 101",
+        "2 of 7 rows are bad",
+        "labels looked at: acc",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fields", "flags", "sentence"),
+    [
+        (["0.5"] * 3, [], "acc: all 3 accuracies are 0.5; nothing can be learnt from"),
+        (["0.5", "0.6"], ["--percent"], "are fractions; leave --percent out"),
+        (["91", "92.5", "0.3"], [], "(2 such rows); add --percent if these are"),
+        (["-3", "-4"], [], "(2 such rows); only accuracies can be learnt"),
+        (["", "nan"], [], "acc: no row has an accuracy"),
+    ],
+)
+def test_a_column_of_which_nothing_can_be_learnt(
+    commands, labelled, capsys, fields, flags, sentence
+):
+    path = labelled("acc", *fields)
+    capsys.readouterr()
+    call_ = ("--space=custom", "--train_label=acc", *flags, path)
+    assert call(commands, *call_) == 1
+    out = capsys.readouterr().out.splitlines()
+    assert out[0].startswith(f"{path}: acc: ") and sentence in out[0]
+    assert out[1] == f"all {len(fields)} rows are architectures of custom"
+
+
+def test_labels_of_a_jsonl_file(commands, write, capsys):
+    row = '{"ops": ["input", "a", "output"], "edges": [[0, 1], [1, 2]], "acc": %s}'
+    values = ("0.5", "true", "null", "[1]", '"0.6"', "NaN", f"1{'0' * 400}", "0.7")
+    path = write("cells.jsonl", "\n".join(row % value for value in values))
+    capsys.readouterr()
+    assert call(commands, "--space=custom", "--train_label=acc", path) == 1
+    out = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in out[:5]] == [
+        f"row {row}, line {row + 1}" for row in (1, 2, 3, 5, 6)
+    ]
+    assert "got True" in out[0] and "got nan" in out[3]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -81,8 +195,10 @@ def test_a_jsonl_file_and_operations_that_are_named(commands, write, capsys):
         ),
         (["--space=nasbench201", "nowhere"], "nowhere: cannot be read"),
         (["--space=custom", "nowhere.csv"], "nowhere.csv"),
-        (["--space=nasbench201", "--ops=conv", "FILE"], "are of the space custom"),
+        (["--space=nasbench201", "--ops=conv", "FILE"], "--ops is of the space custom"),
         (["--space=custom", "--num_nodes=1", "FILE"], "--num_nodes=1"),
+        (["--space=nasbench201", "--percent", "FILE"], "--percent is of the space"),
+        (["--space=custom", "--test_label=a", "FILE"], "name --train_label too"),
     ],
 )
 def test_a_mistake_is_one_line(commands, write, capsys, arguments, message):

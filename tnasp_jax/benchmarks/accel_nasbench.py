@@ -151,7 +151,4 @@ def _architecture(fields: tuple[str, ...]) -> Architecture:
 
 
 def _remedy(path: Path) -> str:
-    return (
-        f"name its folder by --data_dir or TNASP_DATA, or make the file {path.name} "
-        f"from {SOURCE} as docs/chains.md tells"
-    )
+    return f"make the file {path.name} from {SOURCE} as docs/chains.md tells"

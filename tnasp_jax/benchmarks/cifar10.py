@@ -35,7 +35,7 @@ _FOLDER, _HASHES = "cifar10", "hashes.json"
 _ARRAYS = ("webp", "offset", "label", "exact")
 _REMEDY = (
     "bring the folder cifar10 with train_1.npz to train_5.npz, test.npz and hashes.json "
-    "(115 MB), and name the folder that holds it by --data_dir or TNASP_DATA"
+    "(115 MB) into the folder of the data"
 )
 
 

@@ -7,9 +7,7 @@ blanks, and `edges`, such as `0>1 0>2 1>3`. A jsonl file has an object a line, w
 a list, and `adjacency`, a matrix, or `edges`, a list of pairs. All else are labels.
 """
 
-import csv
 import difflib
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,11 +15,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tnasp_jax.benchmarks import table as table_lib
+from tnasp_jax.benchmarks.custom_labels import BadColumn, is_accuracy, read_label
+from tnasp_jax.benchmarks.custom_rows import (
+    GRAPH_COLUMNS,
+    Problem,
+    Row,
+    columns_of,
+    no_column,
+    read_rows,
+)
 from tnasp_jax.benchmarks.table import Table
 from tnasp_jax.spaces import custom, custom_cells
 from tnasp_jax.spaces.custom import CustomSpace
 from tnasp_jax.spaces.custom_cells import Cell
-from tnasp_jax.spaces.reading import short
 
 RARE, ALIKE = 1, 0.85
 """An operation of so few rows, so near another one's name, may be a slip."""
@@ -40,24 +46,32 @@ class BadRows(ValueError):
         super().__init__(f"{path}: {problems[0]}{more}")
 
 
-class Row(NamedTuple):
-    """One row of a file: the line where it ends, and its fields or what is wrong."""
+class Findings(NamedTuple):
+    """What is wrong with a file, and what was looked at.
 
-    line: int
-    fields: dict[str, Any]
-    problem: str | None = None
+    Attributes:
+      num_rows: of the file.
+      problems: of every bad row the first, rows ascending.
+      columns: what is wrong with columns as a whole.
+      labels: columns that were read as accuracies, the one to learn from first.
+      others: columns that were not looked at.
+    """
+
+    num_rows: int
+    problems: list[Problem]
+    columns: list[BadColumn]
+    labels: list[str]
+    others: list[str]
 
 
-class Problem(NamedTuple):
-    """What is wrong with a row, counted from 0, on a line, counted from 1."""
+class _Content(NamedTuple):
+    """M rows as read, G of them graphs."""
 
-    row: int
-    line: int
-    sentence: str
-
-    def __str__(self) -> str:
-        sentence = self.sentence.removeprefix(f"{custom.NAME}: ")
-        return f"row {self.row}, line {self.line}: {sentence}"
+    cells: list[Cell]  # [G]
+    space: CustomSpace | None
+    labels: dict[str, np.ndarray]  # Name -> [M] float64 as written, NaN for none.
+    problems: list[Problem]
+    columns: list[BadColumn]
 
 
 def read(
@@ -79,43 +93,30 @@ def read(
       **space: as `spaces.custom.of_cells` takes them.
 
     Raises:
+      BadColumn: a ValueError: accuracies most of which are of another unit, or that are
+        all equal, or missing.
       BadRows: a ValueError that lists every row that is no architecture, lacks the
         training label or has a label outside of 0 .. 1.
-      ValueError: one sentence: a file that is missing or damaged, a missing column,
-        accuracies most of which are of another unit, accuracies that are all equal, or
+      ValueError: one sentence: a file that is missing or damaged, a missing column, or
         an option of the space that does not fit.
     """
     path = Path(path)
     data, rows = read_rows(path)
     names = [train_label, *([test_label] if test_label else [])]
-    _check_columns(path, rows, names)
-    cells, made, problems = _cells(rows, space)
-    columns = {name: _column(rows, name, problems) for name in names}
+    content = _check(path, rows, names, percent, space)
+    if content.columns:
+        raise content.columns[0]
+    made, cells = content.space, content.cells
+    if content.problems or made is None:
+        raise BadRows(path, list(map(str, _first_of_each(content.problems))))
     top = 100 if percent else 1
-    for name, values in columns.items():
-        _check_unit(path, name, values, percent)
-        kind = "percentage in 0 .. 100" if percent else "fraction in 0 .. 1"
-        for row in np.flatnonzero(_outside(values, top)):
-            sentence = f"{name}: expected a {kind}, got {values[row]:g}"
-            problems.append(Problem(int(row), rows[row].line, sentence))
-    for row in np.flatnonzero(np.isnan(columns[train_label])):
-        sentence = f"{train_label}: expected an accuracy to learn from, got none"
-        problems.append(Problem(int(row), rows[row].line, sentence))
-    if problems or made is None:
-        raise BadRows(path, list(map(str, _first_of_each(problems))))
-    labels = {name: (v / top).astype(np.float32) for name, v in columns.items()}
-    if np.ptp(labels[train_label]) == 0:
-        raise ValueError(
-            f"{path}: {train_label}: all {len(rows)} accuracies are "
-            f"{labels[train_label][0]:g}; nothing can be learnt from equal ones"
-        )
     graphs = made.to_graphs(cells)
     unit = "given in percent" if percent else "fraction"
     return Table(
         name=path.stem,
         space=made,
         graphs=graphs,
-        labels=labels,
+        labels={n: (v / top).astype(np.float32) for n, v in content.labels.items()},
         train_target=train_label,
         eval_targets=(test_label or train_label,),
         hashes=table_lib.group_ids(graphs),
@@ -125,18 +126,62 @@ def read(
     )
 
 
-def find_problems(path: str | Path, **space: Any) -> tuple[int, list[Problem]]:
-    """Number of rows of a file, and every row that is no architecture.
+def find_problems(
+    path: str | Path,
+    *,
+    labels: Sequence[str] | None = None,
+    percent: bool = False,
+    **space: Any,
+) -> Findings:
+    """All that keeps `read` from making a table of a file.
 
     Args:
       path: as in `read`.
+      labels: columns of accuracies, the one to learn from first; None for every column
+        most of whose fields are accuracies that differ, in the order of the file.
+      percent: as in `read`.
       **space: as `spaces.custom.of_cells` takes them.
 
     Raises:
-      ValueError: for a file that is missing or damaged as a whole.
+      ValueError: for a file that is missing or damaged as a whole, and a missing column.
     """
-    _, rows = read_rows(Path(path))
-    return len(rows), _first_of_each(_cells(rows, space)[2])
+    path = Path(path)
+    _, rows = read_rows(path)
+    known = [name for name in columns_of(rows) if name not in GRAPH_COLUMNS]
+    if labels is None:
+        labels = [each for each in known if is_accuracy(rows, each, percent)]
+    content = _check(path, rows, labels, percent, space)
+    return Findings(
+        len(rows),
+        _first_of_each(content.problems),
+        content.columns,
+        list(labels),
+        [name for name in known if name not in labels],
+    )
+
+
+def _check(
+    path: Path,
+    rows: list[Row],
+    names: Sequence[str],
+    percent: bool,
+    space: Mapping[str, Any],
+) -> _Content:
+    """Rows with their labels `names`, the one to learn from first, and their mistakes."""
+    known = columns_of(rows)
+    for name in names:
+        if name not in known:
+            raise ValueError(no_column(path, name, known))
+    cells, made, problems = _cells(rows, space)
+    labels: dict[str, np.ndarray] = {}
+    columns: list[BadColumn] = []
+    for name in names:
+        found = read_label(rows, name, percent=percent, learnt=name == names[0])
+        labels[name] = found.values
+        problems += found.problems
+        if found.fault:
+            columns.append(BadColumn(f"{path}: {found.fault}", found.fault.percent))
+    return _Content(cells, made, labels, problems, columns)
 
 
 def suspects(table: Table) -> list[str]:
@@ -154,78 +199,6 @@ def suspects(table: Table) -> list[str]:
                 f"operation {op!r} stands in row {row} alone; is it {near[0]!r}?"
             )
     return found
-
-
-def read_rows(path: Path) -> tuple[bytes, list[Row]]:
-    """The bytes of a file and its rows, checked no further than its format.
-
-    Raises:
-      ValueError: if it is missing, no text, no csv, empty, or lacks `ops` or `edges`.
-    """
-    data = table_lib.read_file(path, "name a csv or jsonl file of architectures")
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise ValueError(f"{path}: no text in UTF-8; save it as such") from None
-    rows = _csv_rows(path, text) if path.suffix.lower() == ".csv" else _jsonl_rows(text)
-    if not rows:
-        raise ValueError(f"{path}: holds no architectures")
-    return data, rows
-
-
-def _csv_rows(path: Path, text: str) -> list[Row]:
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    rows: list[Row] = []
-    header: list[str] = []
-    try:
-        for fields in reader:
-            if not fields:
-                continue
-            if not header:
-                header = [name.strip() for name in fields]
-                _check_header(path, header)
-                continue
-            problem = None
-            if len(fields) != len(header):
-                problem = f"expected {len(header)} fields, got {len(fields)}"
-            named = dict(zip(header, fields, strict=False))
-            rows.append(Row(reader.line_num, named, problem))
-    except csv.Error as error:
-        raise ValueError(f"{path}: line {reader.line_num}: no csv: {error}") from None
-    return rows
-
-
-def _check_header(path: Path, header: list[str]) -> None:
-    for name in ("ops", "edges"):
-        if name not in header:
-            raise ValueError(_no_column(path, name, header))
-    for name in header:
-        if header.count(name) > 1:
-            raise ValueError(f"{path}: the column {name!r} stands twice")
-
-
-def _jsonl_rows(text: str) -> list[Row]:
-    rows = []
-    for number, line in enumerate(text.splitlines(), 1):
-        if line.strip():
-            try:
-                rows.append(Row(number, custom_cells.read_object(line)))
-            except ValueError as error:
-                rows.append(Row(number, {}, str(error)))
-    return rows
-
-
-def _check_columns(path: Path, rows: list[Row], names: Sequence[str]) -> None:
-    known = list(dict.fromkeys(name for row in rows for name in row.fields))
-    for name in names:
-        if name not in known:
-            raise ValueError(_no_column(path, name, known))
-
-
-def _no_column(path: Path, name: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, known, 1, 0.5)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    return f"{path}: no column {name!r}; {hint}it has {', '.join(known) or 'none'}"
 
 
 def _cells(
@@ -262,52 +235,9 @@ def _cell(fields: Mapping[str, Any]) -> Cell:
     return custom_cells.read_cell(values)
 
 
-def _column(rows: list[Row], name: str, problems: list[Problem]) -> np.ndarray:
-    """[M] float64, NaN where there is no number; adds what is none to the problems."""
-    values = np.full(len(rows), np.nan)
-    for number, row in enumerate(rows):
-        given = row.fields.get(name)
-        if given is None or given == "":
-            continue
-        try:
-            if isinstance(given, bool):
-                raise ValueError
-            values[number] = float(given)
-        except (TypeError, ValueError):
-            sentence = f"{name}: expected a number, got {short(given)}"
-            problems.append(Problem(number, row.line, sentence))
-    return values
-
-
 def _first_of_each(problems: list[Problem]) -> list[Problem]:
     """One problem a row, the rows ascending."""
     first: dict[int, Problem] = {}
     for problem in problems:
         first.setdefault(problem.row, problem)
     return [first[row] for row in sorted(first)]
-
-
-def _outside(values: np.ndarray, top: float) -> np.ndarray:
-    """[M] bool: measured values outside of 0 .. top."""
-    return ~np.isnan(values) & ~((values >= 0) & (values <= top))
-
-
-def _check_unit(path: Path, name: str, values: np.ndarray, percent: bool) -> None:
-    """ValueError where most accuracies of a column are of another unit, or none."""
-    known = values[~np.isnan(values)]
-    if percent and len(known) and known.max() <= 1:
-        raise ValueError(
-            f"{path}: {name}: no value is above 1, so these are fractions; "
-            "leave --percent out"
-        )
-    bad = np.flatnonzero(_outside(values, 100 if percent else 1))
-    if 2 * len(bad) <= len(known):
-        return
-    row = f"row {bad[0]} has {values[bad[0]]:g}"
-    advice = "only accuracies can be learnt"
-    if not percent and known.min() >= 0 and known.max() <= 100:
-        advice = "add --percent if these are percentages"
-    unit = "percentages in 0 .. 100" if percent else "fractions in 0 .. 1"
-    raise ValueError(
-        f"{path}: {name}: {row}, expected {unit} ({len(bad)} such rows); {advice}"
-    )

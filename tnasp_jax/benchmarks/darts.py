@@ -171,7 +171,6 @@ def read(name: str, data_dir: str | Path | None = None) -> Table:
 
 def _remedy(file: File) -> str:
     return (
-        f"name its folder by --data_dir or TNASP_DATA, or make the file ({file.size}) "
-        f"from {file.source}: a csv with the columns {', '.join(file.columns)}, as "
+        f"make the file ({file.size}) from {file.source}: a csv with the columns {', '.join(file.columns)}, as "
         "docs/darts.md describes it"
     )

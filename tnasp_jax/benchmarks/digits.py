@@ -25,6 +25,7 @@ from tnasp_jax.spaces.nasbench201 import NASBench201
 
 FILE = Path(__file__).with_name("nb201_digits.npz")
 COMMAND = "python -m experiments.measure_digits"
+REMEDY = f"the package should hold it; install it again, or measure it by {COMMAND}"
 NUM_OPS, NUM_EDGES = 5, 6
 
 _COLUMNS = (
@@ -48,7 +49,7 @@ def read(path: Path = FILE) -> Table:
       MissingData: if the package lacks the file.
       ValueError: if it is damaged, naming the array.
     """
-    data = table_lib.read_file(path, _remedy(path))
+    data = table_lib.read_file(path, REMEDY)
     columns = table_lib.read_npz(path, data, _COLUMNS)
     _check(path, columns)
     space = NASBench201()
@@ -75,16 +76,9 @@ def provenance(path: Path = FILE) -> dict:
     Raises:
       MissingData, ValueError: as `read` does.
     """
-    data = table_lib.read_file(path, _remedy(path))
+    data = table_lib.read_file(path, REMEDY)
     return json.loads(
         str(table_lib.read_npz(path, data, ("provenance",))["provenance"])
-    )
-
-
-def _remedy(path: Path) -> str:
-    return (
-        "the package should hold this file; install it again, or measure the table with "
-        f"`{COMMAND} --workdir=DIR --out={path}`"
     )
 
 

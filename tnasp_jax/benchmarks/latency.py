@@ -118,8 +118,7 @@ def read(name: str, data_dir: str | Path | None = None) -> LatencyTable:
         path = table_lib.locate(data_dir, FOLDER, file)
         data = table_lib.read_file(
             path,
-            f"name its folder by --data_dir or TNASP_DATA, or make the file {file} from "
-            "the authors' yaml as docs/chains.md tells",
+            f"make the file {file} from the authors' yaml as docs/chains.md tells",
         )
         everything += data
         found = _read_layers(path, data, source.rows)

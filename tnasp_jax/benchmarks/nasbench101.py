@@ -26,9 +26,9 @@ from tnasp_jax.spaces import nasbench101 as space_lib
 
 FILE = "nasbench101_108ep.npz"
 SIZE = "10.3 MB"
-INSTEAD = (
-    "`python -m experiments.nb201 --table=digits` uses a table that comes with the "
-    "package"
+REMEDY = (
+    f"make the file ({SIZE}) from the benchmark's nasbench_full.tfrecord, or take the "
+    "table nb201digits, which comes with the package"
 )
 ORIGIN = "NAS-Bench-101 (Ying et al., ICML 2019)"
 VAL_EPOCHS = (4, 12, 36, 108)
@@ -64,9 +64,7 @@ def read(data_dir: str | Path | None = None) -> Table:
 
 def read_file(path: Path) -> Table:
     """`read` of the file at a path; raises what it raises."""
-    data = table_lib.read_file(
-        path, table_lib.conversion(path, "nasbench101", SIZE, INSTEAD)
-    )
+    data = table_lib.read_file(path, REMEDY, official="nasbench101")
     columns = table_lib.read_npz(path, data, _COLUMNS)
     _check_shapes(path, columns)
     vertices, bits, ops = (

@@ -21,7 +21,10 @@ from tnasp_jax.spaces.nasbench201 import NASBench201
 
 FILE = "nb201_accuracy.csv"
 SIZE = "3.3 MB"
-INSTEAD = "--table=digits uses the table that comes with the package"
+REMEDY = (
+    f"make the file ({SIZE}) from NATS-tss-v1_0-3ffb9-simple of NATS-Bench, or take the "
+    "table nb201digits, which comes with the package"
+)
 ORIGIN = "NAS-Bench-201 (Dong and Yang, ICLR 2020)"
 NUM_CELLS = 15_625
 
@@ -78,9 +81,7 @@ def read(data_dir: str | Path | None = None) -> Table:
 
 def read_file(path: Path) -> Table:
     """`read` of the file at a path; raises what it raises."""
-    data = table_lib.read_file(
-        path, table_lib.conversion(path, "nasbench201", SIZE, INSTEAD)
-    )
+    data = table_lib.read_file(path, REMEDY, official="nasbench201")
     needed = ["index", "arch_str", *(COLUMNS[target][0] for target in REQUIRED)]
     columns = table_lib.read_csv(path, data, needed, NUM_CELLS)
     space = NASBench201()

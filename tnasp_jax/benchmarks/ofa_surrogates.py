@@ -85,8 +85,7 @@ def read(name: str, data_dir: str | Path | None = None) -> Surrogate:
     path = table_lib.locate(data_dir, FOLDER, file.name)
     data = table_lib.read_file(
         path,
-        f"name its folder by --data_dir or TNASP_DATA, or make the file {file.name} "
-        "from the authors' weights as docs/chains.md tells",
+        f"make the file {file.name} from the authors' weights as docs/chains.md tells",
     )
     layers = range(len(WIDTHS) - 1)
     arrays = table_lib.read_npz(

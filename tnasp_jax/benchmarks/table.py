@@ -24,7 +24,17 @@ _Parsed = TypeVar("_Parsed")
 
 
 class MissingData(ValueError):
-    """The file of a benchmark is not there; the message says how to get it."""
+    """The file of a benchmark is not there; the message says what to make it from.
+
+    Attributes:
+      path: where it should be.
+      official: name of its search space, if `experiments.convert` makes it of the
+        benchmark's own file.
+    """
+
+    def __init__(self, path: Path, remedy: str, official: str | None = None):
+        self.path, self.official = path, official
+        super().__init__(f"no benchmark data at {path}: {remedy}")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -84,12 +94,13 @@ class Table:
         return np.flatnonzero(~np.isnan(self.label(target))).astype(np.int32)
 
 
-def read_file(path: Path, remedy: str) -> bytes:
+def read_file(path: Path, remedy: str, official: str | None = None) -> bytes:
     """The bytes of a benchmark's file.
 
     Args:
       path: where it should be.
       remedy: what to do without it, for the message.
+      official: as `MissingData` has it.
 
     Raises:
       MissingData: if there is no such file; one line.
@@ -98,25 +109,9 @@ def read_file(path: Path, remedy: str) -> bytes:
     try:
         return path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
-        raise MissingData(f"no benchmark data at {path}: {remedy}") from None
+        raise MissingData(path, remedy, official) from None
     except OSError as error:
         raise ValueError(f"{path}: cannot be read: {error.strerror}") from None
-
-
-def conversion(path: Path, space: str, size: str, instead: str) -> str:
-    """The remedy for an official file that is missing.
-
-    Args:
-      path: where it should be.
-      space: name of the search space, as the converter knows it.
-      size: of the file, for people.
-      instead: how to go on without it.
-    """
-    return (
-        f"make the file ({size}) with `python -m experiments.convert --space={space} "
-        f"OFFICIAL_FILE --out={path}` or name its folder by --data_dir or TNASP_DATA; "
-        f"or go on without it: {instead}"
-    )
 
 
 def read_npz(path: Path, data: bytes, names: tuple[str, ...]) -> dict[str, np.ndarray]:

@@ -81,7 +81,7 @@ def read(data_dir: str | Path | None = None) -> Surrogate:
     path = table_lib.locate(data_dir, FOLDER, FILE)
     data = table_lib.read_file(
         path,
-        "name its folder by --data_dir or TNASP_DATA, or fetch nb301/new_model.onnx of "
+        "fetch nb301/new_model.onnx of "
         f"github.com/slds-lmu/yahpo_data and call it {FILE}",
     )
     return Surrogate(

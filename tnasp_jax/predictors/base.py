@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, Protocol
 import jax
 
 from tnasp_jax.graphs import Graphs
+from tnasp_jax.predictors.recipe import FitConfig
 
 Params = Any
 """A nested dict of arrays."""
@@ -71,6 +72,8 @@ class Predictor(NamedTuple):
         then called with the arrays of one draw, never traced, and gives arrays.
       check: raises ValueError if something that `fit` needs is not installed; commands
         call it before they write anything.
+      recipe: how it is trained by steps unless its user says otherwise; says nothing
+        of a predictor with `fit`.
     """
 
     init: Callable[[jax.Array, Graphs], Params]
@@ -82,3 +85,4 @@ class Predictor(NamedTuple):
     covariance: Callable[[Params, Graphs], jax.Array] | None = None
     on_host: bool = False
     check: Callable[[], object] | None = None
+    recipe: FitConfig = FitConfig()

@@ -24,6 +24,17 @@ from tnasp_jax.predictors.layers import (
     of_network,
     with_itself,
 )
+from tnasp_jax.predictors.recipe import FitConfig
+
+RECIPE = FitConfig(
+    epochs=1000,
+    batch_size=256,
+    learning_rate=2e-4,
+    first_moment=0.5,
+    weight_decay=5e-4,
+    cosine=False,
+)
+"""The published training, of RegressionNAS too."""
 
 # log(p / (1 - p)) / 1.702 is the normal quantile of p to within 0.1 for usual p.
 LOGIT_PER_QUANTILE = 1.702
@@ -94,7 +105,7 @@ def ctnas(num_ops: int, config: CtnasConfig = CtnasConfig()) -> Predictor:
             "present": jnp.pad(jnp.ones(kept, jnp.float32), (0, empty)),
         }
 
-    return Predictor(init, apply, objective, finish)
+    return Predictor(init, apply, objective, finish, recipe=RECIPE)
 
 
 def comparison_loss(

@@ -28,6 +28,16 @@ from tnasp_jax.predictors.layers import (
     mode,
     of_network,
 )
+from tnasp_jax.predictors.recipe import FitConfig
+
+RECIPE = FitConfig(
+    epochs=1000,
+    batch_size=100,
+    learning_rate=1e-3,
+    weight_decay=1e-4,
+    cosine=False,
+    clip=5.0,
+)
 
 # Tokens after those of the operations, 0 .. num_ops - 1.
 DEAD, ABSENT, PRESENT, START = range(4)
@@ -83,7 +93,7 @@ def nao(num_ops: int, config: NaoConfig = NaoConfig()) -> Predictor:
         regression = losses.mse(scores, labels, weights)
         return (1 - part) * regression + part * jnp.sum(share_B * surprise_B)
 
-    return Predictor(init, apply, objective)
+    return Predictor(init, apply, objective, recipe=RECIPE)
 
 
 class Ascent(NamedTuple):

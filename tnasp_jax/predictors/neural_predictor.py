@@ -21,6 +21,10 @@ from tnasp_jax.predictors.layers import (
     of_network,
     with_itself,
 )
+from tnasp_jax.predictors.recipe import FitConfig
+
+RECIPE = FitConfig(learning_rate=3e-4)
+"""The published one but for the learning rate, 1e-4, which underfits."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -55,7 +59,8 @@ def neural_predictor(
     Returns:
       A `Predictor`; `apply` raises ValueError at trace time for wrong shapes.
     """
-    return Predictor(*of_network(_NeuralPredictor(num_ops, config), num_ops))
+    network = _NeuralPredictor(num_ops, config)
+    return Predictor(*of_network(network, num_ops), recipe=RECIPE)
 
 
 class _NeuralPredictor(nn.Module):

@@ -10,7 +10,7 @@ import jax
 
 from tnasp_jax.graphs import Graphs
 from tnasp_jax.predictors.base import Predictor
-from tnasp_jax.predictors.ctnas import CtnasConfig, GraphEncoder
+from tnasp_jax.predictors.ctnas import RECIPE, CtnasConfig, GraphEncoder
 from tnasp_jax.predictors.layers import dense, of_network
 
 
@@ -25,7 +25,7 @@ def regression_nas(num_ops: int, config: CtnasConfig = CtnasConfig()) -> Predict
       A `Predictor`; `apply` raises ValueError at trace time for wrong shapes.
     """
     network = _RegressionNas(num_ops, config)
-    return Predictor(*of_network(network, num_ops))
+    return Predictor(*of_network(network, num_ops), recipe=RECIPE)
 
 
 class _RegressionNas(nn.Module):

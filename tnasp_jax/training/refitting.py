@@ -17,6 +17,9 @@ from tnasp_jax.graphs import Graphs
 from tnasp_jax.predictors.base import Params, Predictor
 from tnasp_jax.training.self_evolution import Constraints, project
 
+ROUNDS = 20
+"""T that suits a predictor fitted at once; a round costs it no training."""
+
 
 def submissions(
     predictor: Predictor, params: Params, validation: Graphs, rounds: int

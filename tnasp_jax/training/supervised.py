@@ -5,44 +5,15 @@ Axis letters: n training cells, B cells of a minibatch.
 
 import dataclasses
 import math
-from collections.abc import Callable
 
 import flax.struct
 import jax
 import jax.numpy as jnp
 import optax
 
-from tnasp_jax import losses
 from tnasp_jax.graphs import Graphs, check_labels
 from tnasp_jax.predictors.base import Params, Predictor
-
-Loss = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class FitConfig:
-    """The training recipe; the defaults are the published one.
-
-    Attributes:
-      epochs: passes over the training cells.
-      batch_size: B; the last minibatch of an epoch holds what is left.
-      learning_rate: of Adam, falling to 0 by a cosine over the epochs.
-      weight_decay: added to the gradient (L2 inside Adam, not decoupled).
-      loss: of (scores [B], labels [B], weights [B]); a predictor with an objective of
-        its own learns by that.
-      cosine: whether the rate falls, or stays.
-      first_moment: Adam's decay of the mean gradient.
-      clip: largest norm of a gradient, None for any.
-    """
-
-    epochs: int = 300
-    batch_size: int = 10
-    learning_rate: float = 1e-4
-    weight_decay: float = 1e-3
-    loss: Loss = losses.mse
-    cosine: bool = True
-    first_moment: float = 0.9
-    clip: float | None = None
+from tnasp_jax.predictors.recipe import FitConfig
 
 
 @flax.struct.dataclass
@@ -172,7 +143,7 @@ def fit(
     graphs: Graphs,
     labels: jax.Array,
     key: jax.Array,
-    config: FitConfig = FitConfig(),
+    config: FitConfig | None = None,
 ) -> tuple[Params, jax.Array]:
     """Trains a predictor from nothing; pure, so `jax.jit` makes it one program.
 
@@ -184,7 +155,7 @@ def fit(
       graphs: [n] training cells.
       labels: [n] in training units (see `labels.fit_scale`).
       key: typed key of the draw.
-      config: the recipe.
+      config: the recipe; None for the predictor's own.
 
     Returns:
       Parameters and the training loss of each epoch, [epochs]; none of a predictor
@@ -193,6 +164,7 @@ def fit(
     check_labels(graphs, labels)
     if predictor.fit is not None:
         return predictor.fit(key, graphs, labels), jnp.zeros(0)
+    config = config or predictor.recipe
     state = start(predictor, graphs, key, config)
     state, loss = train_epochs(predictor, graphs, labels, state, config, config.epochs)
     return finish(predictor, state.params, graphs, labels), loss

@@ -1,0 +1,36 @@
+"""What the library cannot say of a mistake: the flags and commands that mend it."""
+
+from absl import flags
+
+
+def advised(error: ValueError, values: flags.FlagValues) -> str:
+    """The message of a mistake, with the flags or the command that lead on.
+
+    Args:
+      error: what was raised.
+      values: the command's flags.
+    """
+    # Not at the top: it brings JAX, which some commands first set up.
+    from tnasp_jax.benchmarks import MissingData
+    from tnasp_jax.runs import UnfinishedRun
+
+    if isinstance(error, MissingData):
+        return "; ".join([str(error), *_of_data(error, values)])
+    if isinstance(error, UnfinishedRun):
+        return f"{error}; repeat its command with --resume"
+    return str(error)
+
+
+def _of_data(error, values: flags.FlagValues) -> list[str]:
+    """How to bring a file that is missing, or to do without it."""
+    found = []
+    if error.official:
+        found.append(
+            f"`python -m experiments.convert --space={error.official} OFFICIAL_FILE "
+            f"--out={error.path}` makes it"
+        )
+    if "data_dir" in values:
+        found.append("--data_dir or TNASP_DATA names the folder of the data")
+    if error.official:
+        found.append("`python -m experiments.nb201 --table=digits` needs no data")
+    return found

@@ -37,10 +37,7 @@ QUICKSTART = "python -m experiments.quickstart --workdir=runs/quickstart --overw
 
 
 def define(values: flags.FlagValues) -> None:
-    flags.DEFINE_string(
-        "data_dir", None, "official data; default: $TNASP_DATA", flag_values=values
-    )
-    flags.DEFINE_bool("debug", False, "traceback of an error", flag_values=values)
+    command.define_shared(values, ("data_dir",))
 
 
 def main(values: flags.FlagValues, names: list[str]) -> None:

@@ -40,7 +40,6 @@ def define(values: flags.FlagValues) -> None:
     flags.DEFINE_string("out", None, "the file to write; needed", flag_values=values)
     flags.DEFINE_bool("overwrite", False, "replace --out", flag_values=values)
     flags.DEFINE_bool("quiet", False, "no progress", flag_values=values)
-    flags.DEFINE_bool("debug", False, "traceback of an error", flag_values=values)
 
 
 def main(values: flags.FlagValues, files: list[str]) -> int:

@@ -26,7 +26,6 @@ def define(values: flags.FlagValues) -> None:
     flags.DEFINE_string("space", None, text, flag_values=values)
     text = "file to write, .svg or .png; default: svg to stdout"
     flags.DEFINE_string("out", None, text, flag_values=values)
-    flags.DEFINE_bool("debug", False, "traceback of an error", flag_values=values)
 
 
 def main(values: flags.FlagValues, texts: list[str]) -> int:

@@ -27,7 +27,6 @@ COLUMNS = ("ops", "edges", "val_acc", "test_acc")
 def define(values: flags.FlagValues) -> None:
     flags.DEFINE_string("out", None, "the csv file; needed", flag_values=values)
     flags.DEFINE_integer("rows", 200, "cells", lower_bound=1, flag_values=values)
-    flags.DEFINE_bool("debug", False, "traceback of an error", flag_values=values)
 
 
 def main(values: flags.FlagValues) -> int:

@@ -28,7 +28,6 @@ def define(values: flags.FlagValues) -> None:
         flags.ListSerializer(","),
     )
     flags.DEFINE_bool("overwrite", False, "replace what --out names", values)
-    flags.DEFINE_bool("debug", False, "traceback of an error", values)
 
 
 def main(values: flags.FlagValues) -> int:

@@ -215,7 +215,6 @@ def define(values: flags.FlagValues) -> None:
     flags.DEFINE_integer(
         "workers", 1, "processes, one thread each", lower_bound=1, flag_values=values
     )
-    flags.DEFINE_bool("debug", False, "traceback of an error", flag_values=values)
 
 
 def main(values: flags.FlagValues) -> None:

@@ -25,7 +25,6 @@ def define(values: flags.FlagValues) -> None:
         flag_values=values,
     )
     flags.DEFINE_bool("quiet", False, "no line on stderr", flag_values=values)
-    flags.DEFINE_bool("debug", False, "traceback of an error", flag_values=values)
 
 
 def main(values: flags.FlagValues, texts: list[str]) -> int:

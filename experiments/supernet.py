@@ -5,9 +5,9 @@ python -m experiments.supernet --table=nb101 --workdir=DIR
 
 Trains a supernet, once for each seed. Scores architectures by the accuracy of their paths
 on validation images and compares the ranking with the test accuracies of a table, of
-networks trained alone. --table is `digits`, NAS-Bench-201 on the digits of scikit-learn
-against the embedded table; `official`, NAS-Bench-201 on a part of CIFAR-10; or `nb101`,
-NAS-Bench-101 on the digits. The last two are compared with the official tables, which
+networks trained alone. --table is `nb201digits`, NAS-Bench-201 on the digits of
+scikit-learn against the embedded table; `nb201`, NAS-Bench-201 on a part of CIFAR-10; or
+`nb101`, NAS-Bench-101 on the digits. The last two are compared with the official tables, which
 --data_dir or $TNASP_DATA holds. DIR gets results.json and predictions.npz.
 """
 
@@ -18,7 +18,7 @@ from typing import Any
 
 from absl import flags
 
-from experiments.cells import results
+from experiments.cells import results, table_names
 from experiments.networks import supernet_run
 from experiments.networks.supernet_tasks import TASKS, Task
 from experiments.shell import command, devices
@@ -31,9 +31,10 @@ SHARED = ("seeds", "data_dir", "workdir", "resume", "overwrite", "quiet", "debug
 def define(values: flags.FlagValues) -> None:
     command.define_shared(values, SHARED)
     values.set_default("seeds", "0,1,2")
-    flags.DEFINE_enum(
-        "table", "digits", list(TASKS), "what to rank", flag_values=values
-    )
+    kind = table_names.one_of(list(TASKS))
+    text = f"what to rank, {kind.syntactic_help}"
+    serializer = flags.ArgumentSerializer()
+    flags.DEFINE(kind, "table", "nb201digits", text, values, serializer)
     flags.DEFINE_enum(
         "sampling",
         "fairnas",
@@ -89,7 +90,7 @@ def _check(values: flags.FlagValues) -> None:
         raise UserError("--workdir is missing; name the folder for the run")
     if values.resume and values.overwrite:
         raise UserError("--resume keeps the run that --overwrite removes; give one")
-    if values.table != "official" and importlib.util.find_spec("sklearn") is None:
+    if values.table != "nb201" and importlib.util.find_spec("sklearn") is None:
         raise UserError(
             "the images of digits come with scikit-learn, which is missing; "
             "pip install '.[data]'"

@@ -53,11 +53,8 @@ def define(values: flags.FlagValues) -> None:
     flags.DEFINE_string(
         "results", "results", "folder of finished results", flag_values=values
     )
-    flags.DEFINE_string(
-        "data_dir", None, "official data; default: $TNASP_DATA", flag_values=values
-    )
+    command.define_shared(values, ("data_dir",))
     flags.DEFINE_bool("quiet", False, "one line a cell", flag_values=values)
-    flags.DEFINE_bool("debug", False, "traceback of an error", flag_values=values)
 
 
 def main(values: flags.FlagValues, names: list[str]) -> int:

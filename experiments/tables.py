@@ -31,7 +31,6 @@ def define(values: flags.FlagValues) -> None:
     flags.DEFINE_enum("format", "text", FORMATS, "form of the output", values)
     flags.DEFINE_string("results", "results", "folder of finished results", values)
     flags.DEFINE_bool("short", False, "the one table of the README", values)
-    flags.DEFINE_bool("debug", False, "traceback of an error", values)
 
 
 def main(values: flags.FlagValues) -> None:

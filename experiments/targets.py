@@ -9,21 +9,20 @@ training label.
 
 from absl import flags
 
+from experiments.cells import table_names
 from experiments.shell import command
 from tnasp_jax import benchmarks
 from tnasp_jax.benchmarks import Table
 
 
 def define(values: flags.FlagValues) -> None:
-    flags.DEFINE_string(
-        "data_dir", None, "official data; default: $TNASP_DATA", flag_values=values
-    )
-    flags.DEFINE_bool("debug", False, "traceback of an error", flag_values=values)
+    command.define_shared(values, ("data_dir",))
 
 
 def main(values: flags.FlagValues, names: list[str]) -> None:
     folder = command.data_dir(values)
-    tables = [benchmarks.load(name, folder) for name in names or benchmarks.NAMES]
+    wanted = map(table_names.full_name, names or benchmarks.NAMES)
+    tables = [benchmarks.load(name, folder) for name in wanted]
     print("\n".join(document(table) for table in tables), end="")
 
 

@@ -143,8 +143,8 @@ def nb101(data_dir: Path | None) -> Task:
 
 
 TASKS: dict[str, Callable[[Path | None], Task]] = {
-    "digits": digits,
-    "official": official,
+    "nb201digits": digits,
+    "nb201": official,
     "nb101": nb101,
 }
 """By the name of --table."""

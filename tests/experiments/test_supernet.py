@@ -122,14 +122,14 @@ def small_images(channels, size):
     return supernet_tasks.Images(train, train[0][..., :16], val, "made")
 
 
-@pytest.mark.parametrize("name", ["nb101", "official"])
+@pytest.mark.parametrize("name", ["nb101", "nb201"])
 def test_official_tables_are_ranked(run, tmp_path, monkeypatch, name, made_tables):
     monkeypatch.setattr(devices, "mesh", lambda: None)
     monkeypatch.setattr(supernet_run, "CHUNK", 4)
     monkeypatch.setattr(benchmarks, "load", lambda name, folder=None: made_tables[name])
     monkeypatch.setattr(digits_cells, "CHANNELS", (2,))
     monkeypatch.setattr(supernet_tasks, "CIFAR_CHANNELS", (2,))
-    patched = lambda *_: small_images(3 if name == "official" else 1, 4)  # noqa: E731
+    patched = lambda *_: small_images(3 if name == "nb201" else 1, 4)  # noqa: E731
     monkeypatch.setattr(supernet_tasks, "digits_images", patched)
     monkeypatch.setattr(supernet_tasks, "cifar_images", patched)
     flags = [f"--table={name}", "--steps=2", "--batch_size=8", "--seeds=0", "--quiet"]
@@ -141,7 +141,7 @@ def test_official_tables_are_ranked(run, tmp_path, monkeypatch, name, made_table
     assert (summary["table"], summary["space"]) == (table.name, table.space.name)
     assert summary["paths_per_step"] == (3 if name == "nb101" else 5)
     others = summary["other_supernets"]
-    if name == "official":
+    if name == "nb201":
         truth, other = (table.label(each) for each in ("c10_test", "oneshot"))
         tau = metrics.kendall_tau_host(other, truth)
         assert others["oneshot"]["kendall_tau_all"] == pytest.approx(tau, abs=1e-6)
@@ -210,7 +210,7 @@ def test_architectures_drawn_are_distinct_and_all_means_all():
     [
         (["--table=nb102"], "did you mean --table=nb101?"),
         (["--table=nb101", "--data_dir=nowhere"], "--table=digits"),
-        (["--table=official", "--data_dir=nowhere"], "--table=digits"),
+        (["--table=nb201", "--data_dir=nowhere"], "--table=digits"),
         (["--n_archs=some"], "expected all, or a number"),
         (["--n_archs=1"], "expected all, or a number"),
         (["--batch_size=513"], "512 training images"),

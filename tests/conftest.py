@@ -4,6 +4,8 @@ This is the one test file that knows where the tables lie by default.
 """
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 # Most of the suite's time is compilation. What one test compiled serves the next, in
@@ -16,6 +18,14 @@ COMPILED = (
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # See experiments.shell.devices.
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(COMPILED))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
+
+# XLA's older emitters and one module a program compile in two thirds of the time.
+QUICK = "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
+if "XLA_FLAGS" not in os.environ:  # Workers have those of the process that began them.
+    asked = [sys.executable, "-c", "import jax; jax.devices()"]
+    known = {**os.environ, "XLA_FLAGS": QUICK}  # A flag that XLA lacks ends a process.
+    done = subprocess.run(asked, env=known, capture_output=True, check=False)
+    os.environ["XLA_FLAGS"] = QUICK if done.returncode == 0 else ""
 
 import jax  # noqa: E402  # It reads the settings when it is imported.
 import pytest  # noqa: E402

@@ -6,6 +6,8 @@ signal sent through. All are pure functions of `Graphs`, jittable, exact under
 relabelling. Axis letters: B architectures, N node slots, P operations, F features.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -19,6 +21,8 @@ _GAINS = (0.5, 2.0)
 _MOST_WAYS, _MOST_PARALLEL = 1e18, 1e15
 
 
+# Jitted by itself: it is long, and many programs contain it, some of them thrice.
+@functools.partial(jax.jit, static_argnames="space")
 def invariants(graphs: Graphs, space: CostedSpace) -> jax.Array:
     """All kinds of invariants side by side.
 

@@ -305,11 +305,13 @@ def tune(
 
 def _start(size: int) -> dict[str, jax.Array]:
     """Logs: of variances (smooth, rough, constant, noise) and of the weights."""
-    return {
-        "smooth": jnp.array(math.log(0.7)),
-        "rough": jnp.array(math.log(0.2)),
-        "constant": jnp.array(math.log(0.3)),
-        "noise": jnp.array(math.log(0.1)),
-        "common": jnp.array(-math.log(2.0 * size) / 2),
-        "relevance": jnp.zeros(size),
+    logs = {
+        "smooth": math.log(0.7),
+        "rough": math.log(0.2),
+        "constant": math.log(0.3),
+        "noise": math.log(0.1),
+        "common": -math.log(2.0 * size) / 2,
     }
+    # Typed: a weak float in parameters would be compiled for apart from a loaded one.
+    start = {name: jnp.array(value, jnp.float32) for name, value in logs.items()}
+    return {**start, "relevance": jnp.zeros(size)}

@@ -13,7 +13,6 @@ from tnasp_jax.predictors.gp import gp
 from tnasp_jax.predictors.nao import nao
 from tnasp_jax.predictors.neural_predictor import neural_predictor
 from tnasp_jax.predictors.pinat import PinatConfig, pinat
-from tnasp_jax.predictors.recipe import FitConfig
 from tnasp_jax.predictors.regression_nas import regression_nas
 from tnasp_jax.predictors.renas import renas
 from tnasp_jax.predictors.tnasp import TnaspConfig, tnasp
@@ -53,17 +52,6 @@ def _costed(
     return of_space
 
 
-def _renas(space: CostedSpace) -> Predictor:
-    recipe = FitConfig(
-        epochs=200,
-        batch_size=1024,
-        learning_rate=1e-3,
-        weight_decay=0.0,
-        cosine=False,
-    )
-    return renas(space)._replace(recipe=recipe)
-
-
 def _dagnet_graph(space: Space) -> Predictor:
     return dagnet(cast(CostedSpace, space), DagnetConfig(invariant_width=0))
 
@@ -77,7 +65,7 @@ PREDICTORS: dict[str, Callable[[Space], Predictor]] = {
     "nao": lambda space: nao(len(space.ops)),
     "ctnas": lambda space: ctnas(len(space.ops)),
     "regression_nas": lambda space: regression_nas(len(space.ops)),
-    "renas": _costed("renas", _renas),
+    "renas": _costed("renas", renas),
     "gp": _costed("gp", gp),
     "trees": _costed("trees", trees),
     "forest": _costed("forest", forest),

@@ -18,9 +18,17 @@ from tnasp_jax import losses
 from tnasp_jax.graphs import Graphs, check_shapes, is_valid, live_adjacency
 from tnasp_jax.predictors.base import Predictor
 from tnasp_jax.predictors.layers import dense
+from tnasp_jax.predictors.recipe import FitConfig
 from tnasp_jax.spaces.base import CostedSpace
 
 FLOPS_UNIT, PARAMETERS_UNIT = 1e9, 1e6  # Planes hold numbers around 1.
+RECIPE = FitConfig(
+    epochs=200,
+    batch_size=1024,
+    learning_rate=1e-3,
+    weight_decay=0.0,
+    cosine=False,
+)
 CONSTANT = 100.0  # Log variance of what does not vary: nothing of it is left.
 
 
@@ -91,7 +99,7 @@ def renas(space: CostedSpace, config: RenasConfig = RenasConfig()) -> Predictor:
             name: leaves | statistics.get(name, {}) for name, leaves in params.items()
         }
 
-    return Predictor(init, apply, objective, finish)
+    return Predictor(init, apply, objective, finish, recipe=RECIPE)
 
 
 def planes(space: CostedSpace, graphs: Graphs) -> jax.Array:

@@ -47,8 +47,8 @@ REASONS: dict[tuple[str, str], str] = {
     ("nao", "nb101"): _NAO,
     ("nao", "nb201"): _NAO,
     ("renas", "nb101"): (
-        "Not known; costs enter as logarithms here, and windows, pooling and dropout "
-        "are ours where the paper leaves them open (docs/renas.md)."
+        "Not known; the published code learns the test accuracy that judges it, while here "
+        "the validation accuracy of one training is learnt (docs/renas.md)."
     ),
     ("ctnas", "nb101"): (
         f"{_HUNDRED} Beyond that not known; dropout and epochs are ours, and the paper "

@@ -19,7 +19,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # See experiments.shell.devi
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(COMPILED))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
 
-# XLA's older emitters and one module a program compile in two thirds of the time.
+# XLA's older emitters, and one module a program, compile faster.
 QUICK = "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
 if "XLA_FLAGS" not in os.environ:  # Workers have those of the process that began them.
     asked = [sys.executable, "-c", "import jax; jax.devices()"]

@@ -171,6 +171,6 @@ def read(name: str, data_dir: str | Path | None = None) -> Table:
 
 def _remedy(file: File) -> str:
     return (
-        f"make the file ({file.size}) from {file.source}: a csv with the columns {', '.join(file.columns)}, as "
-        "docs/darts.md describes it"
+        f"make the file ({file.size}) from {file.source}: a csv with the columns "
+        f"{', '.join(file.columns)}, as docs/darts.md describes it"
     )

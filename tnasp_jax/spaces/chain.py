@@ -174,7 +174,18 @@ class ChainSpace(abc.ABC):
         Entries that no layer reads, such as the kernel of one beyond the depth of its
         stage, are drawn again: the network changes, unless it only moves an identity.
         """
+        return self._mutated(base.host_rng(key), architecture)
+
+    def mutate_all(
+        self, key: jax.Array, architectures: Sequence[Architecture]
+    ) -> list[Architecture]:
+        """A mutation of each, all from one key: for a search that makes many."""
         rng = base.host_rng(key)
+        return [self._mutated(rng, architecture) for architecture in architectures]
+
+    def _mutated(
+        self, rng: np.random.Generator, architecture: Architecture
+    ) -> Architecture:
         old = chain_text.check(self.name, self.fields, architecture)
         entries = self._entries
         while True:
@@ -184,14 +195,29 @@ class ChainSpace(abc.ABC):
                 continue
             value = choices[rng.integers(len(choices))]
             child = chain_text.replaced(old, field, entry, value)
-            if not _equal(self.layout([old]), self.layout([child])):
+            if not _equal(_layout(self, old), _layout(self, child)):
                 return child
 
     def cross(
         self, key: jax.Array, first: Architecture, second: Architecture
     ) -> Architecture:
         """Takes every entry from either parent, each with probability 1/2."""
+        return self._crossed(base.host_rng(key), first, second)
+
+    def cross_all(
+        self,
+        key: jax.Array,
+        firsts: Sequence[Architecture],
+        seconds: Sequence[Architecture],
+    ) -> list[Architecture]:
+        """A crossing of each pair, all from one key."""
         rng = base.host_rng(key)
+        pairs = zip(firsts, seconds, strict=True)
+        return [self._crossed(rng, first, second) for first, second in pairs]
+
+    def _crossed(
+        self, rng: np.random.Generator, first: Architecture, second: Architecture
+    ) -> Architecture:
         child, other = (
             chain_text.check(self.name, self.fields, one) for one in (first, second)
         )
@@ -220,7 +246,7 @@ class ChainSpace(abc.ABC):
     def _total(self, architecture: Architecture, cost: int) -> int:
         """FLOPs (0) or parameters (1), from tables: a search asks for many."""
         checked = chain_text.check(self.name, self.fields, architecture)
-        layout = self.layout([checked])
+        layout = _layout(self, checked)
         (blocks,), side = layout.blocks, int(layout.resolution[0])
         skeleton = _widened(self.skeleton, self.multipliers[layout.multiplier[0]])
         ends, per_place = _cost_table(skeleton, self.blocks, side)
@@ -264,17 +290,19 @@ class ChainSpace(abc.ABC):
         return _digest(self, checked)
 
     def _digest(self, checked: Architecture) -> str:
-        layout = self.layout([checked])
-        left_out = [not block.expansion for block in self.blocks]
-        stands = layout.blocks != NOTHING
-        stands &= ~np.array([*left_out, True])[layout.blocks]
-        blocks = np.where(stands, layout.blocks, NOTHING)
-        graphs = self._graphs(layout._replace(blocks=blocks))
-        live = np.asarray(graphs.mask[0])
-        ops = np.asarray(graphs.ops[0, live], np.int32)
-        edges = np.packbits(np.asarray(graphs.adjacency[0])[np.ix_(live, live)])
-        digest = hashlib.md5(ops.tobytes() + edges.tobytes(), usedforsecurity=False)
-        return digest.hexdigest()
+        layout = _layout(self, checked)
+        left_out = np.array([*(not block.expansion for block in self.blocks), True])
+        stands = ~left_out[layout.blocks]
+        told = np.concatenate(
+            [
+                layout.resolution,
+                layout.multiplier,
+                layout.blocks[stands],
+                # Edges follow from what flows past each block that stands.
+                self._shortcuts(layout.blocks)[stands],
+            ]
+        ).astype(np.int32)
+        return hashlib.md5(told.tobytes(), usedforsecurity=False).hexdigest()
 
     @functools.cached_property
     def _entries(self) -> tuple[tuple[int, int], ...]:
@@ -354,6 +382,13 @@ class OneSizeChain(ChainSpace):
 
 _digest = functools.lru_cache(maxsize=1 << 16)(ChainSpace._digest)
 """A search hashes an architecture when it asks, records and tells it."""
+
+
+@functools.lru_cache(maxsize=1 << 14)
+def _layout(space: ChainSpace, checked: Architecture) -> Layout:
+    """The layout of one architecture, which a search reads to mutate, weigh and hash."""
+    return space.layout([checked])
+
 
 _widened = functools.cache(Skeleton.widened)
 _cost_table = functools.cache(chain_network.cost_table)

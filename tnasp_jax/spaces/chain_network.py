@@ -86,7 +86,7 @@ class Skeleton:
     stem_stride: Literal[1, 2] = 2
     num_classes: int = NUM_CLASSES
 
-    @property
+    @functools.cached_property
     def places(self) -> tuple[int, ...]:
         """L numbers, of each place in its stage, from 0."""
         return tuple(place for stage in self.stages for place in range(stage.depth))

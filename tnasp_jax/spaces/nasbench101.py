@@ -7,6 +7,7 @@ limits on vertices and edges count what is left, as in the benchmark.
 """
 
 import dataclasses
+import functools
 import json
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -193,12 +194,18 @@ class NASBench101:
 
     def canonical_hash(self, architecture: Cell) -> str:
         """The official hash of the benchmark, 32 hexadecimal digits."""
-        cell = prune(architecture)
-        labels = [-1, *(OPERATIONS.index(op) for op in cell.ops[1:-1]), -2]
-        return graphs_lib.graph_hash(np.array(cell.matrix), labels)
+        return _digest(architecture)
 
 
 NASBENCH101 = NASBench101()
+
+
+@functools.lru_cache(maxsize=1 << 14)
+def _digest(architecture: Cell) -> str:
+    """Kept, since a search hashes a cell when it is made, checked, asked and told."""
+    cell = prune(architecture)
+    labels = [-1, *(OPERATIONS.index(op) for op in cell.ops[1:-1]), -2]
+    return graphs_lib.graph_hash(np.array(cell.matrix), labels)
 
 
 def from_row(num_vertices: int, edge_bits: int, ops: Sequence[int]) -> Cell:

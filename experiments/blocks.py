@@ -17,6 +17,7 @@ from absl import flags
 
 from experiments import tables, targets
 from experiments.cells import ranked
+from experiments.reports import search_tables
 from experiments.shell import command
 from experiments.shell.command import UserError
 from tnasp_jax import benchmarks
@@ -29,6 +30,7 @@ FILES = tuple(
         "docs/darts.md",
         "docs/chains.md",
         "docs/results.md",
+        "docs/search.md",
         "docs/best.md",
         "docs/supernets.md",
     )
@@ -65,6 +67,7 @@ def all_blocks(data_dir: Path | None) -> dict[str, Callable[[], str]]:
         "ablations": lambda: tables.of_ablations(Path("results")),
         "supernets": lambda: tables.of_supernets(Path("results")),
         "trained_darts": lambda: tables.of_trained(Path("results")),
+        "search_methods": lambda: search_tables.document(Path("results")),
         "quickstart": _quickstart,
     }
     for name in benchmarks.NAMES:

@@ -216,17 +216,6 @@ def test_a_child_has_every_entry_of_either_parent(space):
             assert all(value in pair for value, *pair in values)
 
 
-@every_chain
-def test_many_at_once_are_made_as_one_is(space):
-    first, second, third = space.sample(jax.random.key(0), 3)
-    key = jax.random.key(1)
-    assert space.mutate_all(key, [first]) == [space.mutate(key, first)]
-    assert space.cross_all(key, [first], [second]) == [space.cross(key, first, second)]
-    twins = space.mutate_all(key, [third] * 8)
-    assert len(set(twins)) > 1
-    assert third not in twins
-
-
 @pytest.mark.parametrize(
     ("space", "given", "message"),
     [

@@ -174,18 +174,7 @@ class ChainSpace(abc.ABC):
         Entries that no layer reads, such as the kernel of one beyond the depth of its
         stage, are drawn again: the network changes, unless it only moves an identity.
         """
-        return self._mutated(base.host_rng(key), architecture)
-
-    def mutate_all(
-        self, key: jax.Array, architectures: Sequence[Architecture]
-    ) -> list[Architecture]:
-        """A mutation of each, all from one key: for a search that makes many."""
         rng = base.host_rng(key)
-        return [self._mutated(rng, architecture) for architecture in architectures]
-
-    def _mutated(
-        self, rng: np.random.Generator, architecture: Architecture
-    ) -> Architecture:
         old = chain_text.check(self.name, self.fields, architecture)
         entries = self._entries
         while True:
@@ -202,22 +191,7 @@ class ChainSpace(abc.ABC):
         self, key: jax.Array, first: Architecture, second: Architecture
     ) -> Architecture:
         """Takes every entry from either parent, each with probability 1/2."""
-        return self._crossed(base.host_rng(key), first, second)
-
-    def cross_all(
-        self,
-        key: jax.Array,
-        firsts: Sequence[Architecture],
-        seconds: Sequence[Architecture],
-    ) -> list[Architecture]:
-        """A crossing of each pair, all from one key."""
         rng = base.host_rng(key)
-        pairs = zip(firsts, seconds, strict=True)
-        return [self._crossed(rng, first, second) for first, second in pairs]
-
-    def _crossed(
-        self, rng: np.random.Generator, first: Architecture, second: Architecture
-    ) -> Architecture:
         child, other = (
             chain_text.check(self.name, self.fields, one) for one in (first, second)
         )

@@ -18,6 +18,8 @@ COMPILED = (
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # See experiments.shell.devices.
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(COMPILED))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
+# They run briefly: so without most optimisations, unless a test asks for `optimized`.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "true")
 
 # XLA's older emitters, and one module a program, compile faster.
 QUICK = "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
@@ -36,6 +38,15 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_debug_key_reuse", True)
 
 DEFAULT_DATA = Path(__file__).resolve().parents[1] / "../shared/data"
+
+
+@pytest.fixture
+def optimized(monkeypatch):
+    """Programs that run fast, also those of commands: for what runs for long."""
+    monkeypatch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "false")
+    jax.config.update("jax_disable_most_optimizations", False)
+    yield
+    jax.config.update("jax_disable_most_optimizations", True)
 
 
 @pytest.fixture(scope="session")

@@ -40,14 +40,6 @@ def module_at(path):
     return module
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _quick_to_compile():
-    """Compiling is what these tests wait for."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-
-
 @pytest.fixture
 def registered(tmp_path, monkeypatch):
     """The page's file, registered by the page's line, and its flag file."""

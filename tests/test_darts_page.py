@@ -3,21 +3,12 @@
 import re
 from pathlib import Path
 
-import jax
 import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs" / "darts.md").read_text()
 IMAGES, SUPERNET = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-
-
-@pytest.fixture(autouse=True)
-def _quick_to_compile():
-    """Compiling is what these tests wait for."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
 
 
 def test_the_images(data_dir):

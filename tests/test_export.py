@@ -31,14 +31,6 @@ _PARTS = {"tnasp_nopos", "tnasp_unmasked", "pinat_rank", "dagnet", "dagnet_graph
 _PARTS |= {"forest"}
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _quick_to_compile():
-    """Compiling is what these tests wait for."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-
-
 def made(name, space, draws=2):
     """A run whose parameters are those of `init`, with labels of its own."""
     predictor = PREDICTORS[name](space)

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import jax
 import numpy as np
-import pytest
 
 from tnasp_jax import search
 
@@ -20,14 +19,6 @@ def block(name) -> str:
     )
     assert found, f"the page has no block {name}"
     return found[1]
-
-
-@pytest.fixture(autouse=True)
-def _quick_to_compile():
-    """Compiling is what these tests wait for."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
 
 
 def test_the_python_blocks_run(tmp_path, monkeypatch, capsys):

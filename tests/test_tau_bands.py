@@ -31,6 +31,7 @@ from tnasp_jax.predictors.dagnet import DagnetConfig, dagnet
 from tnasp_jax.predictors.forest import ForestConfig, forest
 from tnasp_jax.training.draws import fit_draws, over_draws
 
+pytestmark = pytest.mark.usefixtures("optimized")
 FLAGFILES = Path(__file__).resolve().parents[1] / "experiments/flagfiles"
 SEEDS = (0, 1)
 FIRST_KEY = 100  # Of the trainings, unlike the keys of the splits.

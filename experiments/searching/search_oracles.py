@@ -13,7 +13,8 @@ from tnasp_jax import benchmarks, runs
 from tnasp_jax.benchmarks import Table
 from tnasp_jax.graphs import pad_batch
 from tnasp_jax.search import AtMost, State, known
-from tnasp_jax.spaces.base import Architecture
+from tnasp_jax.search.constraints import Allowed
+from tnasp_jax.spaces.base import Architecture, Space, host_rng
 
 TABLES = {
     "nb101": "nb101",
@@ -22,6 +23,9 @@ TABLES = {
     "digits": "nb201digits",
 }
 """Names on the command line -> tables that hold a space, or enough of it to search."""
+
+MUTATIONS = 32
+"""Tries of a mutation to be a candidate, where few architectures are."""
 
 
 class Incumbent(NamedTuple):
@@ -93,6 +97,34 @@ class SurrogateOracle:
         return _incumbents(state, lambda text, score: score)
 
 
+class Candidates:
+    """A space of which few architectures may be asked: proposals are made of these.
+
+    Everything else is the space's own.
+    """
+
+    def __init__(self, table: Table, rows: np.ndarray, is_candidate: Allowed):
+        self._space: Space = table.space
+        self._table, self._rows, self._is_candidate = table, rows, is_candidate
+
+    def __getattr__(self, name: str):
+        return getattr(self._space, name)
+
+    def sample(self, key: jax.Array, count: int) -> list[Architecture]:
+        """Candidates, each as likely as any other."""
+        rows = host_rng(key).choice(self._rows, count)
+        return [self._space.parse(self._table.texts(row)) for row in rows.tolist()]
+
+    def mutate(self, key: jax.Array, architecture: Architecture) -> Architecture:
+        """A mutation that is a candidate, where one of `MUTATIONS` is."""
+        mutant = architecture
+        for each in jax.random.split(key, MUTATIONS):
+            mutant = self._space.mutate(each, architecture)
+            if self._is_candidate(mutant):
+                break
+        return mutant
+
+
 class TableOracle:
     """Answers with the training label of a table, and knows the test label.
 
@@ -119,8 +151,10 @@ class TableOracle:
         self.rows = np.flatnonzero(measured)
         self.candidates = f"{len(self.rows):,} architectures with both labels"
         if len(self.rows) < len(self.table):
+            self.space = Candidates(self.table, self.rows, self.is_candidate)
             self.candidates += (
-                f", of {len(self.table):,} in the table; no other one is ever asked"
+                f", of {len(self.table):,} in the table; no other one is ever asked, and "
+                "random ones are drawn from these"
             )
         self.source["candidates"] = self.candidates
         self.allowed = [self.is_candidate]

@@ -2,7 +2,6 @@
 
 import json
 
-import jax
 import numpy as np
 import pytest
 
@@ -54,15 +53,13 @@ def run(commands, tmp_path, monkeypatch):
     data = Data(part(0, 24), part(1, 60), part(2, 24), part(3, 20), "noise")
     monkeypatch.setattr(cifar10_parts, "read", lambda recipe, data_dir: data)
     monkeypatch.setattr(devices, "mesh", lambda: None)
-    jax.config.update("jax_disable_most_optimizations", True)
 
     def run_chains(*flags):
         where = f"--workdir={tmp_path / 'out'}"
         arguments = [f"--flagfile={flagfile}", where, "--quiet", *flags]
         return commands.call(chains.main, chains_recipe.define, arguments)
 
-    yield run_chains
-    jax.config.update("jax_disable_most_optimizations", False)
+    return run_chains
 
 
 def test_all_stages_and_going_on_after_a_cut(run, tmp_path, monkeypatch, capsys):

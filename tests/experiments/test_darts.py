@@ -92,14 +92,12 @@ def run(commands, tmp_path, monkeypatch):
     monkeypatch.setattr(darts_supernet, "CHUNK", 4)
     for module in (segments, supernet_scores, darts_found):
         monkeypatch.setattr(module, "CHECKPOINT_SECONDS", -1.0)
-    jax.config.update("jax_disable_most_optimizations", True)
 
     def run_darts(workdir, *flags):
         arguments = [f"--flagfile={flagfile}", f"--workdir={workdir}", *flags]
         return commands.call(darts.main, darts.define, arguments)
 
-    yield run_darts
-    jax.config.update("jax_disable_most_optimizations", False)
+    return run_darts
 
 
 def without_times(value):

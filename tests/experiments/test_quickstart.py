@@ -1,6 +1,5 @@
 """The newcomer's command, on the embedded table, with a shorter recipe."""
 
-import jax
 import pytest
 
 from experiments import quickstart
@@ -9,15 +8,13 @@ from experiments.shell import command
 
 @pytest.fixture
 def short(tmp_path, monkeypatch):
-    jax.config.update("jax_disable_most_optimizations", True)  # Compiling is the cost.
     flagfile = tmp_path / "short.flags"
     flagfile.write_text(
         "--predictor=tnasp\n--table=digits\n--n_train=30\n--n_val=20\n--seeds=0,1\n--epochs=4\n"
         "--se_rounds=2\n--se_steps=3\n"
     )
     monkeypatch.setattr(quickstart, "FLAGFILE", flagfile)
-    yield tmp_path / "quickstart"
-    jax.config.update("jax_disable_most_optimizations", False)
+    return tmp_path / "quickstart"
 
 
 def run(*arguments) -> int:

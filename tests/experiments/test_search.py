@@ -11,7 +11,7 @@ import pytest
 import tnasp_jax
 from experiments import compare_search, search
 from experiments.searching import search_costs, search_report
-from experiments.searching.search_oracles import Incumbent, TableOracle
+from experiments.searching.search_oracles import Candidates, Incumbent, TableOracle
 from tnasp_jax.spaces import NASBENCH201, PROXYLESSNAS
 from tnasp_jax.spaces.custom import CustomSpace
 
@@ -253,14 +253,31 @@ def test_without_a_label_there_is_no_candidate(data_dir):
     assert oracle.candidates.startswith(
         "30,001 architectures with both labels, of 423,"
     )
+    labelled = {oracle.table.texts(row) for row in oracle.rows.tolist()}
     oracle.rows = oracle.rows[:50]  # All would take a while to hash.
-    space, table = oracle.space, oracle.table
+    space, table = oracle.table.space, oracle.table
     known = space.parse(table.texts(int(oracle.rows[7])))
     unknown = space.parse(table.texts(423_000))
     assert oracle.is_candidate(known) and not oracle.is_candidate(unknown)
     widened = space.mutate(jax.random.key(0), known)
     assert oracle.row(widened) != oracle.row(known)
     assert np.isnan(oracle.evaluate([unknown])[0])
+    drawn = oracle.space.sample(jax.random.key(1), 40)
+    assert len(set(drawn)) > 30 and all(space.format(c) in labelled for c in drawn)
+
+
+def test_proposals_are_made_of_candidates():
+    """Of NAS-Bench-201 those whose first edge is a convolution, and every tenth row."""
+    space, key = TABLE.space, jax.random.key(0)
+    candidates = Candidates(TABLE, np.arange(0, 15625, 10), lambda cell: cell[0] == 3)
+    drawn = candidates.sample(key, 50)
+    assert {ROWS[space.format(cell)] % 10 for cell in drawn} == {0}
+    cell = space.parse(TABLE.texts(1))
+    mutants = [candidates.mutate(each, cell) for each in jax.random.split(key, 20)]
+    assert all(mutant[0] == 3 and mutant != cell for mutant in mutants)
+    none = Candidates(TABLE, np.arange(1), lambda cell: False)
+    assert none.mutate(key, cell) != cell
+    assert candidates.canonical_hash(cell) == space.canonical_hash(cell)
 
 
 # Methods compared.

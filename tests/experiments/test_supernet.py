@@ -71,6 +71,7 @@ def test_a_cut_run_goes_on_to_the_same_result(run, tmp_path, monkeypatch):
     assert summary["paths_per_step"] == 5
 
 
+@pytest.mark.usefixtures("optimized")
 def test_a_short_training_ranks_better_than_chance(run, tmp_path, monkeypatch, capsys):
     pytest.importorskip("sklearn")
     monkeypatch.setattr(devices, "mesh", lambda: None)

@@ -14,13 +14,6 @@ SMALL = CtnasConfig(num_layers=2, width=8, dropout=0.0, num_references=6)
 KEY = jax.random.key(0)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _quick_to_compile():
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-
-
 def _graphs(space, count, seed=0):
     return space.to_graphs(space.sample(jax.random.key(seed), count))
 

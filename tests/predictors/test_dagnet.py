@@ -7,7 +7,13 @@ import scipy.stats
 
 from tnasp_jax import graphs as graphs_lib
 from tnasp_jax.invariants import invariants
-from tnasp_jax.predictors.dagnet import DagnetConfig, Regime, dagnet, num_steps
+from tnasp_jax.predictors.dagnet import (
+    DagnetConfig,
+    Regime,
+    batch_of,
+    dagnet,
+    num_steps,
+)
 from tnasp_jax.spaces import NASBENCH101
 
 SMALL = DagnetConfig(num_layers=2, width=8, hidden=12, invariant_width=5, members=2)
@@ -106,10 +112,17 @@ def test_it_learns_and_its_members_differ(cells):
 
 
 def test_the_regime_follows_the_number_of_cells_and_the_parameters_do_not(cells):
-    quiet = Regime(dropout=0.0, invariant_dropout=0.0, batch_size=64)
+    quiet = Regime(dropout=0.0, invariant_dropout=0.0, batch_size=64, batch_nodes=512)
     config = DagnetConfig(many_cells=50, many=quiet, steps_per_root=1.0)
     assert config.regime(50) is config.few and config.regime(51) is quiet
     assert num_steps(49, config) == 7
+    assert [batch_of(100, nodes, quiet) for nodes in (7, 8, 32, 1000)] == [
+        64,
+        64,
+        16,
+        1,
+    ]
+    assert batch_of(9, 7, quiet) == 9
     predictor = dagnet(NASBENCH101, config)
     labels = np.linspace(-1, 1, 60).astype(np.float32)
     few, many = (

@@ -24,13 +24,6 @@ SPACES = pytest.mark.parametrize(
 DEAD, NO, YES = 5, 6, 7  # Tokens of a space with five operations.
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _quick_to_compile():
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-
-
 def _graphs(space, count, seed=0):
     return space.to_graphs(space.sample(jax.random.key(seed), count))
 

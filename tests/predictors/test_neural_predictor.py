@@ -13,13 +13,6 @@ from tnasp_jax.spaces import NASBENCH101, NASBENCH201
 SMALL = NeuralPredictorConfig(num_layers=2, width=6, hidden=5, dropout=0.0)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _quick_to_compile():
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-
-
 def _graphs(space, count):
     return space.to_graphs(space.sample(jax.random.key(0), count))
 

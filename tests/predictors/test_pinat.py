@@ -19,13 +19,6 @@ SMALL = PinatConfig(
 )
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _quick_to_compile():
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-
-
 def _graphs(space, count):
     return space.to_graphs(space.sample(jax.random.key(0), count))
 

@@ -29,13 +29,6 @@ TRACED: list = []
 PATHS = [(1, 0, 4), (6, 5, 2), (3, 0, 0)]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def compiled_in_no_time():
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-
-
 def convolution(x, kernel, stride=1):
     """Depthwise where the kernel is [C, k, k], 1 x 1 where it is [D, C]."""
     groups = len(x) if kernel.ndim == 3 else 1

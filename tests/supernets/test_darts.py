@@ -33,14 +33,6 @@ def genotype(shift: int) -> Genotype:
 GENOTYPES = [genotype(0), genotype(4)]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _quick_to_compile():
-    """Compiling is what these tests wait for."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-
-
 # The network alone, by stock operations.
 
 

@@ -20,14 +20,6 @@ IMAGES = RNG.integers(0, 256, (3, 8, 8, 21), dtype=np.uint8)
 LABELS = np.arange(21, dtype=np.int32) % 10
 
 
-@pytest.fixture(autouse=True)
-def _quick_to_compile():
-    """Compiling is what these tests wait for."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-
-
 def genotype(seed=0):
     return DARTS.sample(jax.random.key(seed), 1)[0]
 

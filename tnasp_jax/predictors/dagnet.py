@@ -44,12 +44,15 @@ class Regime:
     Attributes:
       dropout: rate on hidden features.
       invariant_dropout: rate on the invariants.
-      batch_size: cells of a step.
+      batch_size: cells of a step, at most.
+      batch_nodes: node slots of a step, at most: large graphs come in smaller batches,
+        so that a step costs the same.
     """
 
     dropout: float
     invariant_dropout: float
     batch_size: int
+    batch_nodes: int
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -80,8 +83,12 @@ class DagnetConfig:
     invariant_width: int = 64
     regressor_hidden: int = 96
     members: int = 1
-    few: Regime = Regime(dropout=0.1, invariant_dropout=0.2, batch_size=128)
-    many: Regime = Regime(dropout=0.2, invariant_dropout=0.5, batch_size=256)
+    few: Regime = Regime(
+        dropout=0.1, invariant_dropout=0.2, batch_size=128, batch_nodes=1024
+    )
+    many: Regime = Regime(
+        dropout=0.2, invariant_dropout=0.5, batch_size=256, batch_nodes=2048
+    )
     many_cells: int = 1000
     learning_rate: float = 3e-3
     weight_decay: float = 0.5
@@ -153,6 +160,12 @@ def num_steps(num_cells: int, config: DagnetConfig) -> int:
     return max(1, round(config.steps_per_root * num_cells**0.5))
 
 
+def batch_of(num_cells: int, num_nodes: int, regime: Regime) -> int:
+    """Cells of a step, out of n cells of N node slots."""
+    largest = min(regime.batch_size, regime.batch_nodes // num_nodes)
+    return min(max(1, largest), num_cells)
+
+
 def train(
     network: nn.Module,
     read: tuple[Graphs, jax.Array],
@@ -171,7 +184,7 @@ def train(
     """
     num_cells = len(labels)
     steps = num_steps(num_cells, config)
-    batch = min(config.regime(num_cells).batch_size, num_cells)
+    batch = batch_of(num_cells, read[0].ops.shape[1], config.regime(num_cells))
     rate = optax.warmup_cosine_decay_schedule(
         0.0, config.learning_rate, max(1, steps // 10), steps
     )

@@ -37,7 +37,7 @@ from tnasp_jax import runs
 from tnasp_jax.benchmarks.latency import NAMES as LATENCIES
 from tnasp_jax.benchmarks.ofa_surrogates import NAMES as SURROGATES
 
-METHODS = ("elites", "evolution", "random")
+METHODS = ("sail", "elites", "evolution", "random")
 LEAST, SHARE = 20, 100
 """A population is a hundredth of the budget, and at least so many."""
 SHARED = ("seeds", "data_dir", "workdir", "overwrite", "quiet", "debug")
@@ -86,7 +86,7 @@ def define(values: flags.FlagValues) -> None:
         flags.DEFINE_integer(name, default, text, lower_bound=1, flag_values=values)
     flags.DEFINE_list(
         "methods",
-        ["elites", "random"],
+        ["sail", "random"],
         f"searches under each limit, some of {', '.join(METHODS)}",
         flag_values=values,
     )

@@ -21,6 +21,7 @@ from tnasp_jax.search import Method, State
 from tnasp_jax.spaces import Space
 
 NUM_BEST = 10  # Architectures in `best` of search.json.
+SIZED = ("elites", "evolution", "nsga2", "sail")  # Methods that have a population.
 
 
 class Settings(NamedTuple):
@@ -97,7 +98,7 @@ def method_of(settings: Settings, space: Space, allowed: Sequence) -> Method:
     """The method of the settings, of their population if they name one."""
     size = settings.population
     sizes: dict[str, int] = {}
-    if size is not None and settings.method in ("elites", "evolution", "nsga2"):
+    if size is not None and settings.method in SIZED:
         sizes["population"] = size
         if settings.method == "evolution":
             sizes["sample"] = max(2, size // 4)

@@ -110,7 +110,7 @@ def test_a_finished_search_is_not_run_again(run, tmp_path, capsys):
         ("--pareto=flops,flops", "a cost stands twice"),
         ("--surrogate=ofa", "--surrogate"),
         ("--run=nowhere", "nowhere"),
-        ("--methods=local", "expected some of elites, evolution, random"),
+        ("--methods=local", "expected some of sail, elites, evolution, random"),
         ("--methods=random,random", "a method stands twice"),
     ],
 )

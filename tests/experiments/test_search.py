@@ -268,15 +268,15 @@ def test_without_a_label_there_is_no_candidate(data_dir):
 
 def test_proposals_are_made_of_candidates():
     """Of NAS-Bench-201 those whose first edge is a convolution, and every tenth row."""
-    space, key = TABLE.space, jax.random.key(0)
+    space, keys = TABLE.space, jax.random.split(jax.random.key(0), 22)
     candidates = Candidates(TABLE, np.arange(0, 15625, 10), lambda cell: cell[0] == 3)
-    drawn = candidates.sample(key, 50)
+    drawn = candidates.sample(keys[20], 50)
     assert {ROWS[space.format(cell)] % 10 for cell in drawn} == {0}
     cell = space.parse(TABLE.texts(1))
-    mutants = [candidates.mutate(each, cell) for each in jax.random.split(key, 20)]
+    mutants = [candidates.mutate(each, cell) for each in keys[:20]]
     assert all(mutant[0] == 3 and mutant != cell for mutant in mutants)
     none = Candidates(TABLE, np.arange(1), lambda cell: False)
-    assert none.mutate(key, cell) != cell
+    assert none.mutate(keys[21], cell) != cell
     assert candidates.canonical_hash(cell) == space.canonical_hash(cell)
 
 

@@ -1,23 +1,9 @@
-"""Elites: who is a parent."""
+"""Elites: a random beginning, then children of the best of choices."""
 
 import numpy as np
 import pytest
 
 from tnasp_jax import search
-from tnasp_jax.search.elites import best_of_choices
-
-
-def test_parents_are_the_best_of_a_choice(made):
-    method = search.elites(made.space, population=2)
-    cells = [(0, 0, 0, 0, 0, 0), (1, 1, 1, 1, 1, 1), (1, 1, 1, 1, 1, 2), (2,) * 6]
-    state = method.tell(method.init(), cells, [4.0, 1.0, 3.0, np.nan])
-    # The second is still the best with a 1 in the last place; failures never are.
-    assert best_of_choices(made.space, state).tolist() == [0, 1, 2]
-    state = method.tell(state, [(1, 1, 1, 1, 1, 3)], [5.0])
-    assert best_of_choices(made.space, state).tolist() == [0, 1, 2, 4]
-    state = method.tell(state, [(0, 0, 0, 0, 0, 1)], [9.0])
-    # The first is the best of its last digit alone, the second of nothing any more.
-    assert best_of_choices(made.space, state).tolist() == [0, 2, 4, 5]
 
 
 def test_the_beginning_is_random(made):

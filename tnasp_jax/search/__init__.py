@@ -22,6 +22,7 @@ from tnasp_jax.search.local import local_search
 from tnasp_jax.search.nsga2 import nsga2
 from tnasp_jax.search.pareto import crowding_distance, front, non_dominated_sort
 from tnasp_jax.search.random_search import random_search
+from tnasp_jax.search.sail import sail
 from tnasp_jax.search.state import Method, State, best, known, ranking
 from tnasp_jax.spaces.base import Space
 
@@ -44,6 +45,7 @@ __all__ = [
     "random_search",
     "ranking",
     "regularized_evolution",
+    "sail",
 ]
 
 
@@ -56,6 +58,7 @@ METHODS: dict[str, Callable[..., Method]] = {
     "random": random_search,
     "evolution": regularized_evolution,
     "elites": elites,
+    "sail": sail,
     "local": local_search,
     "bayes": _bayes("improvement"),
     "bayes_thompson": _bayes("thompson"),

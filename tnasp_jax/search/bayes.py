@@ -109,7 +109,7 @@ def bayesian_optimization(
             return randoms(candidate_key, space)
         drawn = _candidates(candidate_key, space, state, rows[: config.elite])
         wanted = max(config.candidates, count)
-        found = fresh(space, state, drawn, wanted, allowed)
+        found = fresh(space, set(state.hashes.tolist()), drawn, wanted, allowed)
         if not found:
             return iter(())
         graphs = space.to_graphs([architecture_of(space, state, row) for row in rows])

@@ -19,6 +19,7 @@ from tnasp_jax.search.state import (
     Proposal,
     State,
     known,
+    last_start,
     method_of,
 )
 from tnasp_jax.spaces.base import Space
@@ -62,14 +63,9 @@ def climb(state: State) -> tuple[int | None, int]:
       The row of its best architecture, None if no value is known, and how many
       neighbours were asked since.
     """
-    from_none = state.parents == NO_PARENT
-    if not from_none.any():
-        return None, 0
-    last = np.flatnonzero(from_none)[-1]
-    before = np.flatnonzero(~from_none[:last])
-    start = before[-1] + 1 if len(before) else 0
+    start = last_start(state)
     values = np.where(known(state), state.values[:, 0], -np.inf)[start:]
     if np.isinf(values).all():
         return None, 0
     top = int(start + np.argmax(values))
-    return top, int(np.sum(~from_none[top + 1 :]))
+    return top, int(np.sum(state.parents[top + 1 :] != NO_PARENT))

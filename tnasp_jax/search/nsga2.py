@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from tnasp_jax.search.constraints import Allowed
-from tnasp_jax.search.moves import keys, randoms, then_randoms
+from tnasp_jax.search.moves import children, randoms, then_randoms
 from tnasp_jax.search.pareto import crowding_distance, non_dominated_sort
 from tnasp_jax.search.state import (
     Method,
@@ -20,7 +20,7 @@ from tnasp_jax.search.state import (
     known,
     method_of,
 )
-from tnasp_jax.spaces.base import Space, host_rng
+from tnasp_jax.spaces.base import Space
 
 
 def nsga2(
@@ -51,7 +51,6 @@ def nsga2(
             "nsga2: expected population >= 2 and crossover in 0 .. 1, "
             f"got {population} and {crossover}"
         )
-    crossing = crossover if hasattr(space, "cross") else 0.0
 
     def propose(key: jax.Array, state: State, count: int) -> Iterator[Proposal]:
         child_key, random_key = jax.random.split(key)
@@ -59,8 +58,14 @@ def nsga2(
         if len(rows) < population:
             return randoms(random_key, space)
         living = survivors(state.values, rows, population)
-        children = _children(child_key, space, state, living, crossing)
-        return then_randoms(random_key, space, children, count)
+        best_first = living[_order(state.values[living])]
+
+        def winner(rng: np.random.Generator) -> Proposal:
+            row = int(best_first[rng.integers(population, size=2).min()])
+            return architecture_of(space, state, row), row
+
+        born = children(child_key, space, winner, crossover)
+        return then_randoms(random_key, space, born, count)
 
     return method_of(space, propose, allowed)
 
@@ -90,24 +95,3 @@ def _order(values: np.ndarray) -> np.ndarray:
     for rank in np.unique(ranks):
         distances[ranks == rank] = crowding_distance(values[ranks == rank])
     return np.lexsort((-distances, ranks))
-
-
-def _children(
-    key: jax.Array, space: Space, state: State, living: np.ndarray, crossing: float
-) -> Iterator[Proposal]:
-    """Children of winners of binary tournaments, endlessly."""
-    draw_key, child_key = jax.random.split(key)
-    rng, child_keys = host_rng(draw_key), keys(child_key)
-    best_first = living[_order(state.values[living])]
-
-    def parent() -> int:
-        return int(best_first[rng.integers(len(best_first), size=2).min()])
-
-    while True:
-        row = parent()
-        child = architecture_of(space, state, row)
-        if rng.random() < crossing:
-            cross = getattr(space, "cross")  # noqa: B009 - not of every space
-            other = architecture_of(space, state, parent())
-            child = cross(next(child_keys), child, other)
-        yield space.mutate(next(child_keys), child), row

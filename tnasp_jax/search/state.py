@@ -84,7 +84,8 @@ def method_of(space: Space, propose: Propose, allowed: Sequence[Allowed]) -> Met
     def ask(key: jax.Array, state: State, count: int = 1):
         if count < 1:
             raise ValueError(f"ask: expected count >= 1, got {count}")
-        found = fresh(space, state, propose(key, state, count), count, allowed)
+        seen = set(state.hashes.tolist())
+        found = fresh(space, seen, propose(key, state, count), count, allowed)
         if not found:
             raise ValueError(
                 f"ask: {TRIES:,} proposals in a row were not allowed or copies of one "
@@ -114,14 +115,13 @@ def init(objectives: int = 1) -> State:
 
 def fresh(
     space: Space,
-    state: State,
+    seen: set[str],
     proposals: Iterator[Proposal],
     count: int,
     allowed: Sequence[Allowed],
 ) -> list[Proposal]:
-    """The first `count` proposals that are allowed and new, to the record and to one
-    another; fewer where proposals end or `TRIES` in a row are refused."""
-    seen = set(state.hashes.tolist())
+    """The first `count` proposals that are allowed and whose hashes are not in `seen`,
+    which gets them; fewer where proposals end or `TRIES` in a row are refused."""
     found, refused = [], 0
     for architecture, parent in proposals:
         new = all(test(architecture) for test in allowed)
@@ -151,6 +151,16 @@ def parsed(space: Space, text: str) -> Architecture:
 def known(state: State) -> np.ndarray:
     """[n] bool: rows that were told and did not fail."""
     return state.told & ~np.isnan(state.values).any(axis=1)
+
+
+def last_start(state: State) -> int:
+    """The row at which those begin that were last made from none, side by side; the
+    first of all in an empty record."""
+    from_none = np.flatnonzero(state.parents == NO_PARENT)
+    if not len(from_none):
+        return 0
+    bred = np.flatnonzero(state.parents[: from_none[-1]] != NO_PARENT)
+    return int(bred[-1]) + 1 if len(bred) else 0
 
 
 def ranking(state: State) -> np.ndarray:

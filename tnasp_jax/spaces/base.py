@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from tnasp_jax.graphs import Graphs
@@ -81,8 +82,10 @@ class CostedSpace(Space, Protocol):
 
 
 def host_rng(key: jax.Array) -> np.random.Generator:
-    """A numpy generator that is a function of a typed JAX key."""
-    return np.random.default_rng(np.asarray(jax.random.key_data(key)))
+    """A numpy generator that is a function of a JAX key, typed or as raw numbers."""
+    if jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
+        key = jax.random.key_data(key)
+    return np.random.default_rng(np.asarray(key))
 
 
 def validate(space: Space, texts: Sequence[str]) -> list[tuple[int, str]]:

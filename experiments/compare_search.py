@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from experiments.cells import results
+from experiments.cells import results, table_names
 from experiments.reports.figures import TITLES, out_folder, save_plot
 from experiments.search import define_search
 from experiments.searching import search_report
@@ -71,7 +71,7 @@ def main(values: flags.FlagValues) -> int:
         "budget": values.budget,
         "batch": values.batch,
         "seeds": list(values.seeds),
-        "tables": [TABLES.get(name, name) for name in values.tables],
+        "tables": [table_names.full_name(name) for name in values.tables],
         "methods": list(values.methods),
     }
     found = _start(path, settings, values.overwrite)
@@ -79,10 +79,10 @@ def main(values: flags.FlagValues) -> int:
     total = len(values.tables) * len(values.methods) * len(values.seeds)
     progress = Progress(total, "comparing methods", values.quiet, done=_done(found))
     for name in values.tables:
+        table = table_names.full_name(name)
         oracle = (SurrogateOracle if surrogates else TableOracle)(
-            name, command.data_dir(values)
+            table, command.data_dir(values)
         )
-        table = str(TABLES.get(name, name))
         column = found["tables"].setdefault(table, _about(table, oracle))
         if column["data_sha256"] != oracle.source["data_sha256"]:
             raise UserError(f"{path}: saw other data; --overwrite starts again")
@@ -290,7 +290,7 @@ def _checked(values: flags.FlagValues) -> Path:
     out = out_folder(values)
     if values.budget is None:
         raise UserError("--budget is missing; say how many architectures to ask")
-    tables = (*TABLES, *SURROGATES)
+    tables = (*TABLES, *table_names.SHORT, *SURROGATES)
     for flag, known in (("tables", tables), ("methods", search.METHODS)):
         given: list[str] = values[flag].value or []
         strange = [name for name in given if name not in known]

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from absl import flags
 
+from experiments.cells import table_names
 from experiments.searching import search_report
 from experiments.searching.search_costs import (
     COSTS,
@@ -50,8 +51,13 @@ def define(values: flags.FlagValues) -> None:
     values.set_default("seeds", "0")
     define_search(values)
     flags.DEFINE_string("run", None, "a finished run to maximise", flag_values=values)
-    flags.DEFINE_enum(
-        "table", None, list(TABLES), "a table to search", flag_values=values
+    flags.DEFINE(
+        table_names.one_of(TABLES),
+        "table",
+        None,
+        "a table to search",
+        values,
+        flags.ArgumentSerializer(),
     )
     flags.DEFINE_enum(
         "surrogate",

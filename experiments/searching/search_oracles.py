@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from experiments.cells import table_names
 from experiments.shell.command import UserError
 from tnasp_jax import benchmarks, runs
 from tnasp_jax.benchmarks import Table
@@ -16,13 +17,8 @@ from tnasp_jax.search import AtMost, State, known
 from tnasp_jax.search.constraints import Allowed
 from tnasp_jax.spaces.base import Architecture, Space, host_rng
 
-TABLES = {
-    "nb101": "nb101",
-    "nb201": "nb201",
-    "nb201digits": "nb201digits",
-    "digits": "nb201digits",
-}
-"""Names on the command line -> tables that hold a space, or enough of it to search."""
+TABLES = tuple(table_names.HOMES)
+"""Tables that hold a space, or enough of it to search."""
 
 MUTATIONS = 32
 """Tries of a mutation to be a candidate, where few architectures are."""
@@ -132,7 +128,7 @@ class TableOracle:
     """
 
     def __init__(self, name: str, data_dir: Path | None):
-        self.table: Table = benchmarks.load(TABLES[name], data_dir)
+        self.table: Table = benchmarks.load(name, data_dir)
         self.space, self.target = self.table.space, self.table.train_target
         self.eval_target = self.table.eval_targets[0]
         self.description = self.table.describe[self.target]

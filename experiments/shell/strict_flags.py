@@ -200,6 +200,10 @@ def near(name: str, known: Iterable[str], before: str = "") -> str:
 def _malformed(values: flags.FlagValues, argument: str, where: str) -> UserError:
     guess = re.fullmatch(r"-*([\w-]+)(?:[=\s]+(.*))?", argument)
     advice = _did_you_mean(values, *guess.groups()) if guess else ""
+    kind = Path(argument).suffix[1:]  # A file is meant for the flag of its kind.
+    kind = {"flags": "flagfile"}.get(kind, kind)
+    if kind in values and not argument.startswith("-"):
+        advice = f"; did you mean --{kind}={argument}?"
     return UserError(f"{where}: {argument!r} is not --name=value{advice}")
 
 

@@ -63,6 +63,10 @@ def test_absl_forms():
         ("seed=3", "'seed=3' is not --name=value; did you mean --seeds=3?"),
         ("-seeds=3", "'-seeds=3' is not --name=value; did you mean --seeds=3?"),
         ("xyzzy", "'xyzzy' is not --name=value"),
+        (
+            "a/b.flags",
+            "'a/b.flags' is not --name=value; did you mean --flagfile=a/b.flags?",
+        ),
         ("--", "'--' is not --name=value"),
         ("--seed=3", "unknown flag --seed; did you mean --seeds=3?"),
         ("--n-train=3", "unknown flag --n-train; did you mean --n_train=3?"),

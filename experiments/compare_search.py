@@ -44,6 +44,8 @@ SHARED = ("seeds", "data_dir", "overwrite", "quiet", "debug")
 QUANTITIES = {
     "regret": "highest test label of the candidates minus that of the architecture that "
     "is best by the training label so far, a fraction",
+    "regret_of_best": "of the candidate that is best by the training label: what is left "
+    "where all are asked",
     "seconds_per_ask": "of one call of ask, for a batch; the median of a search's calls, "
     "most of which compile nothing",
 }
@@ -86,6 +88,8 @@ def main(values: flags.FlagValues) -> int:
         column = found["tables"].setdefault(table, _about(table, oracle))
         if column["data_sha256"] != oracle.source["data_sha256"]:
             raise UserError(f"{path}: saw other data; --overwrite starts again")
+        if isinstance(oracle, TableOracle):
+            column["regret_of_best"] = results.number(oracle.regret_of_best())
         for method_name in values.methods:
             per_seed = column["searches"].setdefault(method_name, {})
             method = search.get_method(method_name, oracle.space, oracle.allowed)
@@ -244,12 +248,22 @@ def _lines(column: dict[str, Any], budget: int) -> list[str]:
         f"  judged by   {target}: {column['targets'][target]}",
         f"  candidates  {column['candidates']}",
         f"  highest     {100 * column['optimum']:.3f} %, of {column['optimum_of']}",
+        *_left(column),
         f"  {'queries':<16}{''.join(f'{p:>16}' for p in points)}{'seconds an ask':>18}",
     ]
     for method, numbers in column["methods"].items():
         shown = "".join(f"{_shown(numbers['regret'], p):>16}" for p in points)
         lines.append(f"  {method:<16}{shown}{numbers['seconds_per_ask']:>18.3f}")
     return [*lines, ""]
+
+
+def _left(column: dict[str, Any]) -> list[str]:
+    if "regret_of_best" not in column:
+        return []
+    regret = 100 * column["regret_of_best"]
+    return [
+        f"  left        {regret:.3f}, if all were asked: the best by {column['target']}"
+    ]
 
 
 def _shown(regret: dict[str, Any], point: int) -> str:
@@ -268,7 +282,7 @@ def _start(path: Path, settings: dict[str, Any], overwrite: bool) -> dict[str, A
             raise UserError(
                 f"{path}: was made with other settings; --overwrite starts again"
             )
-        return found
+        return found | {"quantities": QUANTITIES}
     return {
         "settings": settings,
         "quantities": QUANTITIES,

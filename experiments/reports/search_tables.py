@@ -57,7 +57,8 @@ def _table(name: str, column: dict[str, Any], settings: dict[str, Any]) -> list[
         f"- asked: {asked}",
         f"- judged by: {judged}; regret is below {100 * optimum:.2f} %, the highest of the "
         "candidates; test error, %, is of the best by the label that was asked, "
-        f"after {budget}",
+        f"after {budget}; the best of all by that label has a regret of "
+        f"{100 * column['regret_of_best']:.2f}",
         f"- candidates: {column['candidates']}",
     ]
     if name in PUBLISHED:

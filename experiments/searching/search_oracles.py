@@ -198,6 +198,13 @@ class TableOracle:
             raise UserError("no architecture of the table is within the limits")
         return float(self.test[rows].max())
 
+    def regret_of_best(self) -> float:
+        """How far the test label of the candidate that is best by the training label
+        stays below the highest one: what a search that asks all is left with."""
+        return self.optimum() - float(
+            self.test[self.rows[np.argmax(self.labels[self.rows])]]
+        )
+
     def incumbents(self, state: State) -> list[Incumbent]:
         """Who was best by the training label, and when; the first among equals."""
 

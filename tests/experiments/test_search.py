@@ -298,6 +298,8 @@ def test_the_comparison_writes_numbers_and_a_plot(compare, tmp_path, capsys):
     assert compare("--seeds=0,1,2") == 0
     path = tmp_path / "out" / "search_methods.json"
     column = json.loads(path.read_text())["tables"]["nb201digits"]
+    left = TEST.max() - TEST[VALIDATION.argmax()]
+    assert column["regret_of_best"] == pytest.approx(left, abs=1e-6)
     assert list(column["methods"]) == ["random", "local"]
     for method, numbers in column["methods"].items():
         assert len(numbers["regret"]["20"]["per_seed"]) == 3

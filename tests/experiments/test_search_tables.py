@@ -16,6 +16,7 @@ def test_the_table_of_a_comparison(tmp_path):
         "eval_target": "test",
         "targets": {"val": "a validation accuracy", "test": "a test accuracy"},
         "optimum": 0.95,
+        "regret_of_best": 0.0031,
         "candidates": "7 architectures",
         "methods": {"random": {"regret": regret, "seconds_per_ask": 0.123}},
     }
@@ -31,6 +32,7 @@ def test_the_table_of_a_comparison(tmp_path):
     # 100 - 95 + 0.75.
     assert lines[4] == "| random | - | 1.25 (0.20) | 0.75 (0.10) | 5.75 | 0.12 |"
     assert any("highest" in line and "95.00 %" in line for line in lines)
+    assert any("has a regret of 0.31" in line for line in lines)
     # Published numbers stand beside the benchmark that they are of, and no other one.
     assert sum("BANANAS 5.923" in line for line in lines) == 1
     assert "BANANAS" not in "\n".join(lines[len(lines) // 2 :])

@@ -19,6 +19,8 @@ from tnasp_jax.spaces.custom import CustomSpace
 COSTS = ("params", "flops", "latency")
 UNITS = {"params": "parameters", "flops": "multiply-adds", "latency": "milliseconds"}
 
+SAMPLES = 64  # Random networks of which a look-up table must know one.
+
 Costs = dict[str, Callable[[Architecture], float]]
 """Name in `COSTS` -> the cost of one architecture; those that a space tells."""
 
@@ -32,7 +34,8 @@ def costs_of(space: Space, table: str | None, data_dir: Path | None) -> Costs:
       data_dir: its folder.
 
     Raises:
-      UserError: for a latency of a space that is no chain of blocks.
+      UserError: for a latency of a space that is no chain of blocks, or of whose random
+        networks the table knows none.
       ValueError: for a look-up table that is missing or of another space.
     """
     found: Costs = {}
@@ -48,6 +51,12 @@ def costs_of(space: Space, table: str | None, data_dir: Path | None) -> Costs:
             "has none"
         )
     measured = jax.jit(latencies.of_space(latencies.read(table, data_dir), space))
+    drawn = space.to_graphs(space.sample(jax.random.key(0), SAMPLES))
+    if np.isnan(measured(drawn)).all():
+        raise UserError(
+            f"--latency={table}: has no latency of any of {SAMPLES} random networks of "
+            f"{space.name}; name a table of their widths and sizes of images"
+        )
 
     @functools.cache
     def milliseconds(architecture: Architecture) -> float:

@@ -110,6 +110,10 @@ def test_a_finished_search_is_not_run_again(run, tmp_path, capsys):
         ("--pareto=flops,flops", "a cost stands twice"),
         ("--surrogate=ofa", "--surrogate"),
         ("--run=nowhere", "nowhere"),
+        (
+            "--latency=proxyless_pixel",
+            "has no latency of any of 64 random networks of ofa_proxyless",
+        ),
         ("--methods=local", "expected some of sail, elites, evolution, random"),
         ("--methods=random,random", "a method stands twice"),
     ],

@@ -1,11 +1,13 @@
 """Elites of a model: starts, what is asked first, and that the model helps."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
 
 from tnasp_jax import search
-from tnasp_jax.search.sail import by_turns, without_gain
+from tnasp_jax.search.sail import by_turns, learnt_from
 
 
 def starts(state) -> list[bool]:
@@ -29,21 +31,34 @@ def test_a_new_start_where_nothing_is_gained(made):
     assert min(state.parents[-2:]) >= 7
 
 
-def test_failures_count_as_asked_without_gain(made):
+def told(made, values, random):
+    """A record in which the rows `random` were made from none."""
+    cells = [tuple(map(int, f"{n:06b}")) for n in range(len(values))]
     method = search.sail(made.space)
-    cells = [(0,) * 6, (1,) * 6, (2,) * 6, (3,) * 6]
-    state = method.tell(method.init(), cells, [1.0, 3.0, np.nan, 2.0])
-    assert without_gain(state, np.array([0, 1, 3])) == 2
+    state = method.tell(method.init(), cells, values)
+    parents = np.where([n in random for n in range(len(values))], -1, 0)
+    return dataclasses.replace(state, parents=parents.astype(np.int32))
 
 
-def test_a_small_gain_is_none(made):
-    method = search.sail(made.space)
-    cells = [(0,) * 6, (1,) * 6, (2,) * 6, (3,) * 6]
-    state = method.tell(method.init(), cells, [0.0, 99.0, 50.0, 100.0])
-    rows = np.arange(4)
-    assert without_gain(state, rows) == 0  # Their deviation is 41, a fiftieth .82.
-    state = method.tell(state, cells[1:2], [99.5])
-    assert without_gain(state, rows) == 2
+def test_who_is_learnt_from(made):
+    """Population 2, patience 2; random ones deviate by 1, so that .02 is no gain."""
+    random, values = {0, 1, 5, 6}, [0.0, 2.0, 3.0, np.nan, 3.01]
+
+    def rows(values):
+        return learnt_from(told(made, values, random), 2, 2).tolist()
+
+    assert rows(values[:1]) == []  # Too few.
+    assert rows(values[:4]) == [0, 1, 2]
+    assert rows(values) == []  # Two without gain, one of them a failure.
+    values += [1.0, 3.0, 2.0]
+    assert rows(values[:6]) == []
+    assert rows(values) == [5, 6, 7]
+    values += [2.5]  # No gain of its own: all together.
+    assert rows(values) == [0, 1, 2, 4, 5, 6, 7, 8]
+    assert rows([*values, 3.005]) == [0, 1, 2, *range(4, 10)]
+    assert rows([*values, 4.0, 0.0]) == [0, 1, 2, *range(4, 11)]
+    assert rows([*values, 4.0, 0.0, 0.0]) == []
+    assert rows([*values, 3.005, 0.0]) == []
 
 
 def test_highest_and_elite_take_turns():

@@ -5,7 +5,7 @@ Diverse Designs through Surrogate-Assisted Illumination" (SAIL), GECCO 2017: bet
 questions an archive of elites (`search.niches`) is bred for many generations whose
 members are not measured but expected. There the model is a Gaussian process and what is
 illuminated its upper bound; here a ridge regression (`search.pairwise`) and its mean, and
-a new start where nothing better comes, since good regions are many and far apart.
+new starts where nothing better comes, since good regions are many and far apart.
 """
 
 import functools
@@ -20,6 +20,7 @@ from tnasp_jax.search.constraints import Allowed
 from tnasp_jax.search.moves import children, randoms, then_randoms
 from tnasp_jax.search.niches import best_of_choices, choices, recorded_choices
 from tnasp_jax.search.state import (
+    NO_PARENT,
     Method,
     Proposal,
     State,
@@ -32,7 +33,7 @@ from tnasp_jax.search.state import (
 from tnasp_jax.spaces.base import Space
 
 NEARLY = 0.02
-"""A gain of fewer standard deviations of what was measured is none."""
+"""A gain of fewer standard deviations of a random start is none."""
 
 
 def sail(
@@ -47,13 +48,14 @@ def sail(
 ) -> Method:
     """Asks by turns the highest expectation and the elites of the model's archive.
 
-    Until `population` values are known since the last start, architectures are random.
-    What was measured before a start is never asked again, and not learnt from.
+    A start is `population` random architectures. What is bred and learnt from is what was
+    measured since; where nothing is gained any more, all that was ever measured; where
+    that gains nothing either, there is a new start.
 
     Args:
       space: where to search; without a `cross`, children have one parent.
       population: random architectures of a start.
-      patience: architectures that are asked without gain before the next start; default:
+      patience: architectures that are asked without gain before a change; default:
         three populations.
       generations: of the archive, between two questions.
       born: children of a generation.
@@ -74,9 +76,8 @@ def sail(
 
     def propose(key: jax.Array, state: State, count: int) -> Iterator[Proposal]:
         breed_key, random_key = jax.random.split(key)
-        start = last_start(state)
-        rows = start + np.flatnonzero(known(state)[start:])
-        if len(rows) < population or without_gain(state, rows) >= patience:
+        rows = learnt_from(state, population, patience)
+        if not len(rows):
             return randoms(random_key, space)
         return then_randoms(random_key, space, bred(breed_key, state, rows), count)
 
@@ -110,12 +111,45 @@ def _one_of(parents: list[Proposal], rng: np.random.Generator) -> Proposal:
     return parents[rng.integers(len(parents))]
 
 
-def without_gain(state: State, rows: np.ndarray) -> int:
-    """How many were asked, failures too, since the first of the rows that is nearly as
-    good as the best: within `NEARLY` standard deviations."""
-    values = state.values[rows, 0]
-    first = np.argmax(values >= values.max() - NEARLY * values.std())
-    return len(state) - 1 - int(rows[first])
+def learnt_from(state: State, population: int, patience: int) -> np.ndarray:
+    """The rows to breed and to learn from; none where it is time for a new start."""
+    rows = np.flatnonzero(known(state))
+    start = last_start(state)
+    own = rows[rows >= start]
+    if len(own) < population:
+        return rows[:0]
+    values = np.where(known(state), state.values[:, 0], -np.inf)
+    random = own[state.parents[own] == NO_PARENT]
+    least = NEARLY * float(np.std(values[random]))
+    alone = end_of_gains(values[start:], -np.inf, least, patience)
+    if alone is None:
+        return own
+    if start == 0:
+        return rows[:0]
+    since, best = start + alone, values[: start + alone].max()
+    together = end_of_gains(values[since:], best, least, patience)
+    return rows if together is None else rows[:0]
+
+
+def end_of_gains(
+    values: np.ndarray, best: float, least: float, patience: int
+) -> int | None:
+    """How many came until `patience` of them in a row had brought no gain; None where
+    that did not happen yet.
+
+    Args:
+      values: [n] in the order of asking.
+      best: what came before.
+      least: a gain is more than that.
+      patience: how many without a gain are enough.
+    """
+    without = 0
+    for number, value in enumerate(values.tolist(), start=1):
+        gain = value > best + least
+        best, without = (value, 0) if gain else (best, without + 1)
+        if without == patience:
+            return number
+    return None
 
 
 def by_turns(values: np.ndarray, elite: np.ndarray, measured: int) -> list[int]:

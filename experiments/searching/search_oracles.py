@@ -3,7 +3,7 @@
 import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import numpy as np
@@ -147,7 +147,8 @@ class TableOracle:
         self.rows = np.flatnonzero(measured)
         self.candidates = f"{len(self.rows):,} architectures with both labels"
         if len(self.rows) < len(self.table):
-            self.space = Candidates(self.table, self.rows, self.is_candidate)
+            candidates = Candidates(self.table, self.rows, self.is_candidate)
+            self.space = cast(Space, candidates)
             self.candidates += (
                 f", of {len(self.table):,} in the table; no other one is ever asked, and "
                 "random ones are drawn from these"

@@ -143,14 +143,11 @@ class ChainSpace(abc.ABC):
         Returns:
           [B, L] int, the blocks, `NOTHING` beyond the depths.
         """
-        depth = self.per_place(depths)
-        return np.where(np.array(self.skeleton.places)[None] < depth, blocks, NOTHING)
+        return np.where(self._places < self.per_place(depths), blocks, NOTHING)
 
     def per_place(self, values: np.ndarray) -> np.ndarray:
         """[B, L] of [B, S]: the value of each place's stage."""
-        return np.repeat(
-            values, [stage.depth for stage in self.skeleton.stages], axis=1
-        )
+        return values[:, self._stages]
 
     def to_graphs(self, architectures: Sequence[Architecture]) -> Graphs:
         """Places as nodes, in place; those where nothing stands are dead: [B, N].
@@ -265,8 +262,7 @@ class ChainSpace(abc.ABC):
 
     def _digest(self, checked: Architecture) -> str:
         layout = _layout(self, checked)
-        left_out = np.array([*(not block.expansion for block in self.blocks), True])
-        stands = ~left_out[layout.blocks]
+        stands = self._computes[layout.blocks]
         told = np.concatenate(
             [
                 layout.resolution,
@@ -277,6 +273,21 @@ class ChainSpace(abc.ABC):
             ]
         ).astype(np.int32)
         return hashlib.md5(told.tobytes(), usedforsecurity=False).hexdigest()
+
+    @functools.cached_property
+    def _places(self) -> np.ndarray:
+        """[L] int: the number of each place within its stage."""
+        return np.array(self.skeleton.places)
+
+    @functools.cached_property
+    def _stages(self) -> np.ndarray:
+        """[L] int: the stage of each place."""
+        return np.cumsum(self._places == 0) - 1
+
+    @functools.cached_property
+    def _computes(self) -> np.ndarray:
+        """[blocks + 1] bool: whether a block computes; the last one is `NOTHING`."""
+        return np.array([*(bool(block.expansion) for block in self.blocks), False])
 
     @functools.cached_property
     def _entries(self) -> tuple[tuple[int, int], ...]:
@@ -315,9 +326,7 @@ class ChainSpace(abc.ABC):
 
     def _shortcuts(self, blocks: np.ndarray) -> np.ndarray:
         """[B, L] bool: a block that its input flows past."""
-        later = np.array(self.skeleton.places) > 0
-        computes = [bool(block.expansion) for block in self.blocks]
-        return later[None] & np.array([*computes, False])[blocks]
+        return (self._places > 0) & self._computes[blocks]
 
 
 @dataclasses.dataclass(frozen=True)

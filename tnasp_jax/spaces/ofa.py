@@ -17,6 +17,7 @@ from tnasp_jax.spaces.chain_network import Block, Skeleton, Stage
 from tnasp_jax.spaces.chain_text import Architecture, Field
 
 KERNELS, EXPANSIONS, DEPTHS = (3, 5, 7), (3, 4, 6), (2, 3, 4)
+_KERNELS, _EXPANSIONS = np.array(KERNELS, np.int32), np.array(EXPANSIONS, np.int32)
 RESOLUTIONS = tuple(range(96, 288, 4))
 TRAINED_RESOLUTIONS = tuple(range(128, 228, 4))
 """Sides of the images on which the supernets were trained."""
@@ -93,8 +94,8 @@ class OfaSpace(ChainSpace):
             np.array([one[item] for one in architectures], np.int32).reshape(-1, width)
             for item, width in enumerate((places, places, stages))
         )
-        block = np.searchsorted(KERNELS, kernels) * len(EXPANSIONS)
-        block += np.searchsorted(EXPANSIONS, expansions)
+        block = _KERNELS.searchsorted(kernels) * len(EXPANSIONS)
+        block += _EXPANSIONS.searchsorted(expansions)
         multiplier = [self.multipliers.index(one[4]) for one in architectures]
         return Layout(
             blocks=self.to_depth(block, depths),

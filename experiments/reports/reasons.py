@@ -28,8 +28,10 @@ _HUNDRED = (
 
 REASONS: dict[tuple[str, str], str] = {
     ("tnasp", "nb101"): (
-        f"Not known: {_NO_CODE}. Labels in normal ranks are no clear difference "
-        "(results/choices/nb101_172_units.json); attention does not see padding here."
+        f"Not known: {_NO_CODE}. At 172 labels z-scores in place of ranks, attention that "
+        "sees padding and three times the step are no clear difference, and less weight "
+        "decay is worse, on validation cells of ten other draws "
+        "(results/choices/nb101_172_units.json)."
     ),
     ("tnasp", "nb201"): (
         f"{_EDGES}, which is worth about 0.02 at 78 labels (the row tnasp_edges); {_UNITS_201}; "

@@ -142,6 +142,9 @@ def end_of_gains(
       best: what came before.
       least: a gain is more than that.
       patience: how many without a gain are enough.
+
+    Returns:
+      The number, `patience` or more.
     """
     without = 0
     for number, value in enumerate(values.tolist(), start=1):

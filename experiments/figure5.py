@@ -1,11 +1,12 @@
 """Figure 5: how well each predictor ranks the best architectures, from run folders.
 
-python -m experiments.figure5 --out=DIR [--runs=runs] [COLUMN ...]
+python -m experiments.figure5 --out=DIR [--runs=runs] [--keep] [COLUMN ...]
 
 A column is TABLE_N, as in the names of cells; the defaults are nb101_424 and nb201_469.
 Every finished run of a column without self-evolution takes part. DIR gets figure5.json,
 all numbers of every draw, and figure5.png, one row of panels a column: tau among the true
-best, precision and regret of the predicted top k.
+best, precision and regret of the predicted top k. --keep goes on from the figure5.json of
+DIR: its predictors stay, except those that --runs holds.
 """
 
 from pathlib import Path
@@ -14,50 +15,88 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from experiments.reports import top_ranks
+from experiments.cells import results
+from experiments.reports import figures, top_ranks
 from experiments.reports.figures import (
     COLUMNS,
     TITLES,
-    define,
     find_runs,
     out_folder,
     save_plot,
 )
 from experiments.shell import command
+from experiments.shell.command import UserError
 from experiments.shell.progress import Progress
-from tnasp_jax import benchmarks, runs
+from tnasp_jax import PREDICTORS, benchmarks, runs
+
+FILE = "figure5.json"
+
+
+def define(values: flags.FlagValues) -> None:
+    figures.define(values)
+    text = f"predictors that {FILE} of --out holds stay"
+    flags.DEFINE_bool("keep", False, text, flag_values=values)
 
 
 def main(values: flags.FlagValues, names: list[str]) -> int:
     out = out_folder(values)
     home = Path(values.runs)
+    columns = _kept(out) if values.keep else {}
     found = {name: find_runs(home, name) for name in names or COLUMNS}
     progress = Progress(sum(map(len, found.values())), "ranking", values.quiet)
     done = 0
-    columns = {}
     for name, of_column in found.items():
         first = next(iter(of_column.values()))[1]
         table = benchmarks.load(first["table"], command.data_dir(values))
-        columns[name] = _about(first) | {"predictors": {}}
+        predictors = _stay(columns.get(name), _about(first), out / FILE, name)
         for predictor, (folder, summary) in of_column.items():
             numbers = top_ranks.of_run(folder, summary, table)
-            columns[name]["predictors"][predictor] = {
+            predictors[predictor] = {
                 "name": summary["name"],
                 "seeds": summary["seeds"],
                 **numbers,
             }
             done += 1
             progress.update(done, summary["name"])
+        order = [*PREDICTORS, *sorted(predictors)]
+        ordered = sorted(predictors.items(), key=lambda item: order.index(item[0]))
+        columns[name] = _about(first) | {"predictors": dict(ordered)}
     about = {
         "quantities": top_ranks.QUANTITIES,
         "cells": "all of the table, training cells among them, or others (_testN)",
         "ties": top_ranks.TIES,
     }
     out.mkdir(parents=True, exist_ok=True)
-    runs.write_json(out / "figure5.json", about | {"columns": columns})
-    print(out / "figure5.json")
+    runs.write_json(out / FILE, about | {"columns": columns})
+    print(out / FILE)
     save_plot(out / "figure5.png", lambda: draw(columns))
     return 0
+
+
+def _kept(out: Path) -> dict[str, dict[str, Any]]:
+    """The columns that the folder's file holds."""
+    path = out / FILE
+    if not path.is_file():
+        raise UserError(f"--keep: {path} is not there; leave the flag out")
+    columns = results.read_json(path).get("columns")
+    if not isinstance(columns, dict):
+        raise UserError(f"--keep: {path} is of another command; name another --out")
+    return columns
+
+
+def _stay(
+    column: dict[str, Any] | None, about: dict[str, Any], path: Path, name: str
+) -> dict[str, Any]:
+    """The predictors of a column that was there before, if it is the same one."""
+    if column is None:
+        return {}
+    for what, value in about.items():
+        if column.get(what) != value:
+            raise UserError(
+                f"--keep: {path} has another {what} of {name} than the runs; "
+                "leave the flag out"
+            )
+    return dict(column["predictors"])
 
 
 def _about(summary: dict[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,8 @@ _COST_NOTES = [
     "steps: gradient steps, those before self-evolution among them; 0 where a predictor "
     "is fitted at once",
     "seconds: all draws, training and scoring together; a run that went on from trained "
-    "draws, its own or those of the row without self-evolution, counts its own part",
+    "draws, its own or those of the row without self-evolution, counts its own part; "
+    "other runs may have shared the device",
 ]
 _GAPS = (
     f"Ours minus the published number, where more than {NOTABLE:g} sd of ours, and why"
@@ -113,16 +114,18 @@ def _cost(block: Block, indent: str) -> Iterator[Section]:
     values = [v for _, lines in ours.parts for line in lines for v in line.values if v]
     if not values:
         return
-    devices = Counter(value.device for value in values)
-    usual = devices.most_common(1)[0][0]
+    (usual, _), *others = Counter(value.device for value in values).most_common()
+    letters = {device: chr(ord("a") + at) for at, (device, _) in enumerate(others)}
 
     def show(value: Value | None) -> str:
         if value is None:
             return "-"
-        elsewhere = "" if value.device == usual else f" on {value.device}"
-        return f"{value.steps:,} / {value.seconds:,.0f}{elsewhere}"
+        elsewhere = letters.get(value.device)
+        mark = f" ({elsewhere})" if elsewhere else ""
+        return f"{value.steps:,} / {value.seconds:,.0f}{mark}"
 
-    device = f"device: {usual}" + ", or as the cell says" * (len(devices) > 1)
+    named = [f"({letter}) {device}" for device, letter in letters.items()]
+    device = "; ".join([f"device: {usual}", *named])
     yield Section(_COST, [*_COST_NOTES, device], _grid(ours, show, indent))
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -48,6 +49,10 @@ def said(capsys, message):
     error = capsys.readouterr().err
     assert len(error.splitlines()) == 1
     assert re.search(message, error)
+
+
+def columns_of(out):
+    return json.loads((out / "figure5.json").read_text())["columns"]
 
 
 def means(numbers, quantity):
@@ -134,6 +139,39 @@ def test_each_draw_may_have_its_own_cells(tmp_path, run):
     assert set(means(numbers, "precision_at_k").values()) == {1.0}
     assert "100" not in numbers["precision_at_k"]
     assert numbers["tau_top"]["1"]["mean"] is None  # One cell has no order.
+
+
+def test_keep_goes_on_from_the_file_that_is_there(home, run, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert run("--keep", "nb201digits_78") == 2
+    said(capsys, "--keep: .*figure5.json is not there")
+    assert not out.exists()
+    assert run("nb201digits_78") == 0
+    shutil.rmtree(home)
+    write_run(home, "best", TRUTH[None])
+    write_run(home, "gp", TRUTH[None])
+    before = columns_of(out)["nb201digits_78"]["predictors"]
+    assert run("--keep", "nb201digits_78") == 0
+    after = columns_of(out)["nb201digits_78"]["predictors"]
+    assert list(after) == ["tnasp", "gp", "best"]
+    assert after["tnasp"] == before["tnasp"] and after["gp"] != before["gp"]
+    assert run("nb201digits_78") == 0
+    assert list(columns_of(out)["nb201digits_78"]["predictors"]) == ["gp", "best"]
+
+
+def test_keep_refuses_what_is_not_the_same_column(home, run, tmp_path, capsys):
+    file = tmp_path / "out" / "figure5.json"
+    assert run("nb201digits_78") == 0
+    column = json.loads(file.read_text())["columns"]["nb201digits_78"]
+    for content, message in (
+        ({"columns": {"nb201digits_78": column | {"data_sha256": "0"}}}, "data_sha256"),
+        ({"columns": None}, "of another command"),
+    ):
+        file.write_text(json.dumps(content))
+        capsys.readouterr()
+        assert run("--keep", "nb201digits_78") == 2
+        said(capsys, message)
+        assert json.loads(file.read_text()) == content
 
 
 def test_without_matplotlib_the_numbers_are_there(

@@ -135,8 +135,8 @@ def test_a_cell_names_its_device_where_they_differ(folder):
     write(folder, "nb101_tnasp_172", 0.66, cell=cell, device=device)
     text = tables.document(folder, "markdown")
     costs = rows(text.split("**What our rows cost")[1])
-    assert costs["ours: tnasp"][1] == "5,160 / 1,235 on NVIDIA H100 x1"
-    assert "device: cpu x2, or as the cell says" in text
+    assert costs["ours: tnasp"][1] == "5,160 / 1,235 (a)"
+    assert "device: cpu x2; (a) NVIDIA H100 x1" in text
 
 
 def gaps(text):

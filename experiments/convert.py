@@ -2,6 +2,7 @@
 
 python -m experiments.convert --space=nasbench101 nasbench_full.tfrecord --out=FILE.npz
 python -m experiments.convert --space=nasbench201 NATS-tss-v1_0-3ffb9-simple --out=FILE.csv
+python -m experiments.convert --space=nasbench201 NAS-Bench-201-v1_1-096897.pth --out=FILE.csv
 
 Reads the official file without TensorFlow, PyTorch or the benchmark's package, checks
 it, and writes the arrays or columns that `tnasp_jax.benchmarks` reads, in one piece or
@@ -11,6 +12,7 @@ not at all. The last line is the SHA-256 of what was written.
 import csv
 import hashlib
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -122,18 +124,38 @@ def _nasbench101(source: Path, out: Path, quiet: bool) -> list[str]:
 
 def _nasbench201(source: Path, out: Path, quiet: bool) -> list[str]:
     """Writes the csv file; lines that say what it holds."""
-    progress = Progress(nasbench201.NUM_CELLS, "reading", quiet)
-    columns = nasbench201_official.read(source, progress.update)
+    progress = Progress(1000, "reading", quiet)
+    columns = nasbench201_official.read(
+        source, lambda share: progress.update(int(1000 * share))
+    )
     out.parent.mkdir(parents=True, exist_ok=True)
     with open(out, "w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows(zip(*columns.values(), strict=True))
     made = _checked(out, nasbench201.read_file)
+    missing = [name for name in nasbench201_official.COLUMNS if name not in columns]
     return [
+        *(_digests(source) if source.suffix == ".pth" else []),
         f"{len(made)} cells; 200 epochs: mean over the seeds in the file; "
         "12 epochs: the lowest seed",
+        *(f"{name}: not in this file" for name in missing),
     ]
+
+
+def _digests(source: Path) -> list[str]:
+    """Lines: the hashes of a .pth, and whether one ends as the authors named the file."""
+    found = {}
+    for kind in ("md5", "sha256"):
+        with open(source, "rb") as file:
+            found[kind] = hashlib.file_digest(file, kind).hexdigest()
+    lines = [f"source {kind} {digest}" for kind, digest in found.items()]
+    named = re.search(r"-([0-9a-f]{6})\.pth$", source.name)
+    if named:
+        ends = [kind for kind, digest in found.items() if digest.endswith(named[1])]
+        which = f"end of its {ends[0]}" if ends else "end of neither"
+        lines.append(f"{named[1]} in the file's name: {which}")
+    return lines
 
 
 def _checked(path: Path, read: Callable[[Path], benchmarks.Table]) -> benchmarks.Table:

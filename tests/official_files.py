@@ -2,9 +2,12 @@
 
 import base64
 import bz2
+import collections
+import io
 import json
 import pickle
 import struct
+import zipfile
 
 OPS = ("conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3")
 
@@ -104,3 +107,103 @@ def accuracy(index, dataset, seed, epochs, part) -> float:
 
 def pbz2(value) -> bytes:
     return bz2.compress(pickle.dumps(value, protocol=4), 1)
+
+
+def pth_cell(index: int, text: str, seeds=(777, 888, 999), first_version=False) -> dict:
+    """What NAS-Bench-201's own file holds of a cell: the numbers of `nats_cell`, and
+    those of another epoch, which differ.
+
+    Args:
+      first_version: 12 epochs on cifar10-valid alone.
+    """
+    cell = nats_cell(index, text, seeds)
+    for about in cell.values():
+        for trial in about["all_results"].values():
+            parts = {name.split("@")[0] for name in trial["eval_acc1es"]}
+            earlier = {f"{part}@3": 1.0 for part in parts}
+            trial["train_acc1es"] = {3: 1.0, **trial["train_acc1es"]}
+            trial["eval_acc1es"] = earlier | trial["eval_acc1es"]
+            trial |= {"flop": 15.5, "latency": [0.01, 0.02], "train_times": None}
+    if first_version:
+        less = cell["12"]
+        less["dataset_seed"].pop("cifar10")
+        for key in [key for key in less["all_results"] if key[0] == "cifar10"]:
+            less["all_results"].pop(key)
+    return {"full": cell["200"], "less": cell["12"]}
+
+
+def pth_content(cells: dict, texts) -> dict:
+    """The object of NAS-Bench-201's own file; `cells` from `pth_cell`."""
+    keys = {"total_archs": len(texts), "evaluated_indexes": set(cells)}
+    return {"meta_archs": texts, "arch2infos": cells, **keys}
+
+
+Name = collections.namedtuple("Name", "module name")
+Storage = collections.namedtuple("Storage", "kind key count")
+
+
+class Call:
+    """Pickled as a call of what a name stands for."""
+
+    def __init__(self, name: Name, *arguments):
+        self.name, self.arguments = name, arguments
+
+
+def tensor(storage: Storage) -> Call:
+    size = ((storage.count,), (1,), False, collections.OrderedDict())
+    return Call(Name("torch._utils", "_rebuild_tensor_v2"), storage, 0, *size)
+
+
+class TorchPickler(pickle._Pickler):
+    """As torch.save pickles, without PyTorch."""
+
+    def save(self, obj, save_persistent_id=True):
+        if isinstance(obj, Name):
+            self.write(f"c{obj.module}\n{obj.name}\n".encode())
+        elif isinstance(obj, Call):
+            self.save(obj.name)
+            self.save(obj.arguments)
+            self.write(pickle.REDUCE)
+        else:
+            super().save(obj, save_persistent_id)
+
+    def persistent_id(self, obj):
+        if isinstance(obj, Storage):
+            kind = Name("torch", f"{obj.kind}Storage")
+            return ("storage", kind, obj.key, "cpu", obj.count, None)
+
+
+def torch_pickle(value) -> bytes:
+    file = io.BytesIO()
+    TorchPickler(file, 2).dump(value)
+    return file.getvalue()
+
+
+def torch_row(pickled: bytes, floats: dict[str, int] | None = None) -> bytes:
+    """A file of torch.save before 1.6.
+
+    Args:
+      pickled: the object, from `torch_pickle`.
+      floats: key of each storage -> count of its numbers, 4 bytes each.
+    """
+    floats = floats or {}
+    sizes = {"short": 2, "int": 4, "long": 4}
+    system = {"protocol_version": 1001, "little_endian": True, "type_sizes": sizes}
+    head = (0x1950A86A20F9469CFC6C, 1001, system)
+    parts = [*(pickle.dumps(part, 2) for part in head), pickled]
+    parts.append(pickle.dumps(sorted(floats), 2))
+    parts += [
+        struct.pack("<q", floats[k]) + bytes(4 * floats[k]) for k in sorted(floats)
+    ]
+    return b"".join(parts)
+
+
+def torch_zip(pickled: bytes, floats: dict[str, int] | None = None) -> bytes:
+    """A file of torch.save since 1.6; arguments as of `torch_row`."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("archive/data.pkl", pickled)
+        for key, count in (floats or {}).items():
+            archive.writestr(f"archive/data/{key}", bytes(4 * count))
+        archive.writestr("archive/version", "3\n")
+    return file.getvalue()

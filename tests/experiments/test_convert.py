@@ -1,6 +1,7 @@
 """experiments.convert: made files of the official forms, whole and damaged."""
 
 import hashlib
+import pickle
 import re
 import sys
 
@@ -225,6 +226,51 @@ def test_nasbench201(call, nats_file, tmp_path):
         np.testing.assert_allclose(
             table.label(label), np.array(expected) / 100, rtol=1e-6
         )
+
+
+def test_a_pth_of_nasbench201(call, texts, tmp_path):
+    cells = {}
+    for index, text in enumerate(texts):
+        cell = official.nats_cell(index, text, seeds=(777,))
+        cells[index] = {"full": cell["200"], "less": cell["12"]}
+        del cells[index]["less"]["dataset_seed"]["cifar10"]
+    pickled = pickle.dumps(official.pth_content(cells, texts), 2)
+    source, out = tmp_path / "NAS-Bench-201-v1_0-000000.pth", tmp_path / "out.csv"
+    source.write_bytes(official.torch_row(pickled))
+    code, lines, err = call("--space=nasbench201", source, f"--out={out}")
+    assert code == 0 and "reading 100 %" in err and len(err.splitlines()) == 1
+    digest = hashlib.md5(source.read_bytes()).hexdigest()
+    assert lines[0] == f"source md5 {digest}"
+    assert lines[2] == "000000 in the file's name: end of neither"
+    assert lines[3].startswith("15625 cells;") and len(lines) == 6
+    assert lines[4] == "c10_test_12ep: not in this file"
+    table = nasbench201.read_file(out)
+    assert "c10_test_12ep" not in table.labels
+    for row in (0, 15_624):
+        expected = official.accuracy(row, "cifar10", 777, 200, "ori-test") / 100
+        assert table.label("c10_test")[row] == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("form", [official.torch_row, official.torch_zip])
+def test_a_damaged_pth_of_nasbench201(call, texts, tmp_path, form):
+    source, out = tmp_path / "x.pth", tmp_path / "out.csv"
+    cells = {index: official.pth_cell(index, texts[index]) for index in range(3)}
+    content = official.pth_content(cells, texts)
+    pickled = official.torch_pickle(content)
+    data = form(pickled)
+    source.write_bytes(data)
+    check_mistake(call, "nasbench201", source, out, "x.pth: cell 3 is missing")
+    source.write_bytes(data[:-10])
+    message = f"cut off or damaged; the file ends at byte {len(data) - 10}"
+    check_mistake(call, "nasbench201", source, out, message)
+    place = data.index(b"arch2infos") - 5  # The opcode of a text.
+    source.write_bytes(data[:place] + b"?" + data[place + 1 :])
+    check_mistake(call, "nasbench201", source, out, "damaged before byte")
+    evil = official.Call(official.Name("os", "system"), f"touch {out}")
+    source.write_bytes(form(official.torch_pickle(content | {"more": evil})))
+    check_mistake(call, "nasbench201", source, out, "asks for os.system")
+    source.write_bytes(form(official.torch_pickle({"meta_archs": texts})))
+    check_mistake(call, "nasbench201", source, out, "lacks 'arch2infos'")
 
 
 def test_damaged_nasbench201(call, texts, tmp_path):

@@ -2,6 +2,7 @@
 
 python -m experiments.convert --space=nasbench101 nasbench_full.tfrecord --out=FILE.npz
 python -m experiments.convert --space=nasbench201 NATS-tss-v1_0-3ffb9-simple --out=FILE.csv
+python -m experiments.convert --space=darts nb_301_v13_lc_iclr_final --out=FILE.csv
 
 Reads the official file without TensorFlow, PyTorch or the benchmark's package, checks
 it, and writes the arrays or columns that `tnasp_jax.benchmarks` reads, in one piece or
@@ -9,6 +10,7 @@ not at all. The last line is the SHA-256 of what was written.
 """
 
 import csv
+import functools
 import hashlib
 import os
 from collections.abc import Callable
@@ -24,14 +26,16 @@ from experiments.shell.progress import Progress
 from experiments.shell.strict_flags import near
 from tnasp_jax import benchmarks, runs
 from tnasp_jax.benchmarks import (
+    darts,
     nasbench101,
     nasbench101_official,
     nasbench201,
     nasbench201_official,
+    nasbench301_official,
     table,
 )
 
-SPACES = ("nasbench101", "nasbench201")
+SPACES = ("nasbench101", "nasbench201", "darts")
 
 
 def define(values: flags.FlagValues) -> None:
@@ -56,7 +60,11 @@ def main(values: flags.FlagValues, files: list[str]) -> int:
         raise UserError(f"expected one official file, got {len(files)}")
     source, out = Path(files[0]), Path(values.out)
     _check_places(source, out, values.overwrite)
-    convert = {"nasbench101": _nasbench101, "nasbench201": _nasbench201}[values.space]
+    convert = {
+        "nasbench101": _nasbench101,
+        "nasbench201": _nasbench201,
+        "darts": _nasbench301,
+    }[values.space]
     try:
         with runs.replacing(out) as temporary:
             lines = convert(source, temporary, values.quiet)
@@ -134,6 +142,30 @@ def _nasbench201(source: Path, out: Path, quiet: bool) -> list[str]:
         f"{len(made)} cells; 200 epochs: mean over the seeds in the file; "
         "12 epochs: the lowest seed",
     ]
+
+
+def _nasbench301(source: Path, out: Path, quiet: bool) -> list[str]:
+    """Writes the csv file; lines that say what it holds and what was left out."""
+    with nasbench301_official.opened(source) as release:
+        progress = Progress(len(release.names), "reading", quiet)
+        found = nasbench301_official.read(release, progress.update)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with open(out, "w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(found.columns)
+        writer.writerows(zip(*found.columns.values(), strict=True))
+    made = _checked(out, functools.partial(darts.read_file, "nb301"))
+    lines = [
+        f"{len(made)} architectures, means over {found.finished} trainings of "
+        f"{nasbench301_official.EPOCHS} epochs",
+        "best_val_acc100: the best epoch; test_acc100: the last epoch",
+    ]
+    if found.unfinished:
+        lines.append(f"left out, without a result: {found.unfinished}")
+    if found.others:
+        start = f"left out, of another setting: {found.others}"
+        lines.append(f"{start}, the first {found.first_other}")
+    return lines
 
 
 def _checked(path: Path, read: Callable[[Path], benchmarks.Table]) -> benchmarks.Table:

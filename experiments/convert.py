@@ -3,6 +3,7 @@
 python -m experiments.convert --space=nasbench101 nasbench_full.tfrecord --out=FILE.npz
 python -m experiments.convert --space=nasbench201 NATS-tss-v1_0-3ffb9-simple --out=FILE.csv
 python -m experiments.convert --space=nasbench201 NAS-Bench-201-v1_1-096897.pth --out=FILE.csv
+python -m experiments.convert --space=darts nb_301_v13_lc_iclr_final --out=FILE.csv
 
 Reads the official file without TensorFlow, PyTorch or the benchmark's package, checks
 it, and writes the arrays or columns that `tnasp_jax.benchmarks` reads, in one piece or
@@ -10,10 +11,11 @@ not at all. The last line is the SHA-256 of what was written.
 """
 
 import csv
+import functools
 import hashlib
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +28,16 @@ from experiments.shell.progress import Progress
 from experiments.shell.strict_flags import near
 from tnasp_jax import benchmarks, runs
 from tnasp_jax.benchmarks import (
+    darts,
     nasbench101,
     nasbench101_official,
     nasbench201,
     nasbench201_official,
+    nasbench301_official,
     table,
 )
 
-SPACES = ("nasbench101", "nasbench201")
+SPACES = ("nasbench101", "nasbench201", "darts")
 
 
 def define(values: flags.FlagValues) -> None:
@@ -58,7 +62,11 @@ def main(values: flags.FlagValues, files: list[str]) -> int:
         raise UserError(f"expected one official file, got {len(files)}")
     source, out = Path(files[0]), Path(values.out)
     _check_places(source, out, values.overwrite)
-    convert = {"nasbench101": _nasbench101, "nasbench201": _nasbench201}[values.space]
+    convert = {
+        "nasbench101": _nasbench101,
+        "nasbench201": _nasbench201,
+        "darts": _nasbench301,
+    }[values.space]
     try:
         with runs.replacing(out) as temporary:
             lines = convert(source, temporary, values.quiet)
@@ -128,11 +136,7 @@ def _nasbench201(source: Path, out: Path, quiet: bool) -> list[str]:
     columns = nasbench201_official.read(
         source, lambda share: progress.update(int(1000 * share))
     )
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with open(out, "w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(zip(*columns.values(), strict=True))
+    _write_csv(out, columns)
     made = _checked(out, nasbench201.read_file)
     missing = [name for name in nasbench201_official.COLUMNS if name not in columns]
     return [
@@ -156,6 +160,34 @@ def _digests(source: Path) -> list[str]:
         which = f"end of its {ends[0]}" if ends else "end of neither"
         lines.append(f"{named[1]} in the file's name: {which}")
     return lines
+
+
+def _nasbench301(source: Path, out: Path, quiet: bool) -> list[str]:
+    """Writes the csv file; lines that say what it holds and what was left out."""
+    with nasbench301_official.opened(source) as release:
+        progress = Progress(len(release.names), "reading", quiet)
+        found = nasbench301_official.read(release, progress.update)
+    _write_csv(out, found.columns)
+    made = _checked(out, functools.partial(darts.read_file, "nb301"))
+    lines = [
+        f"{len(made)} architectures, means over {found.finished} trainings of "
+        f"{nasbench301_official.EPOCHS} epochs",
+        "best_val_acc100: the best epoch; test_acc100: the last epoch",
+    ]
+    if found.unfinished:
+        lines.append(f"left out, without a result: {found.unfinished}")
+    if found.others:
+        start = f"left out, of another setting: {found.others}"
+        lines.append(f"{start}, the first {found.first_other}")
+    return lines
+
+
+def _write_csv(out: Path, columns: Mapping[str, Sequence[Any]]) -> None:
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with open(out, "w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(zip(*columns.values(), strict=True))
 
 
 def _checked(path: Path, read: Callable[[Path], benchmarks.Table]) -> benchmarks.Table:

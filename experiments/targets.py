@@ -2,10 +2,12 @@
 
 python -m experiments.targets [TABLE ...]
 
-Prints a markdown table for each of them, or of all: every label, its split, repeats,
-epochs and unit, the cells where it was measured, and Kendall's tau-b between it and the
-training label.
+Prints a markdown table for each of them, or of all whose files are there: every label,
+its split, repeats, epochs and unit, the cells where it was measured, and Kendall's tau-b
+between it and the training label.
 """
+
+import sys
 
 from absl import flags
 
@@ -21,8 +23,14 @@ def define(values: flags.FlagValues) -> None:
 
 def main(values: flags.FlagValues, names: list[str]) -> None:
     folder = command.data_dir(values)
-    wanted = map(table_names.full_name, names or benchmarks.NAMES)
-    tables = [benchmarks.load(name, folder) for name in wanted]
+    tables = []
+    for name in map(table_names.full_name, names or benchmarks.NAMES):
+        try:
+            tables.append(benchmarks.load(name, folder))
+        except benchmarks.MissingData as error:
+            if names:
+                raise
+            print(f"{name} is left out: no file {error.path}", file=sys.stderr)
     print("\n".join(document(table) for table in tables), end="")
 
 

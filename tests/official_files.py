@@ -207,3 +207,58 @@ def torch_zip(pickled: bytes, floats: dict[str, int] | None = None) -> bytes:
             archive.writestr(f"archive/data/{key}", bytes(4 * count))
         archive.writestr("archive/version", "3\n")
     return file.getvalue()
+
+
+NB301_EDGES = {
+    (0, 2): 0,
+    (1, 2): 1,
+    (0, 3): 2,
+    (1, 3): 3,
+    (2, 3): 4,
+    (0, 4): 5,
+    (1, 4): 6,
+    (2, 4): 7,
+    (3, 4): 8,
+    (0, 5): 9,
+    (1, 5): 10,
+    (2, 5): 11,
+    (3, 5): 12,
+    (4, 5): 13,
+}
+"""Input and node -> number of the edge in NAS-Bench-301's configurations."""
+
+
+def nb301_result(normal, reduce, val: float, test: float, seconds: float) -> dict:
+    """A result file of NAS-Bench-301.
+
+    Args:
+      normal, reduce: eight (operation, input) pairs, two for each of the nodes 2 to 5.
+      val, test: percent.
+    """
+    darts = "NetworkSelectorDatasetInfo:darts:"
+    config: dict = {
+        "ImageAugmentation:cutout": "True",
+        f"{darts}init_channels": 32,
+        f"{darts}layers": 8,
+        "OptimizerSelector:sgd:learning_rate": 0.025,
+        "OptimizerSelector:sgd:weight_decay": 0.0003,
+        "SimpleLearningrateSchedulerSelector:cosine_annealing:T_max": 100,
+    }
+    for name, cell in (("normal", normal), ("reduce", reduce)):
+        for node in range(2, 6):
+            pair = sorted(cell[2 * node - 4 : 2 * node - 2], key=lambda edge: edge[1])
+            for op, at in pair:
+                config[f"{darts}edge_{name}_{NB301_EDGES[at, node]}"] = op
+            if node > 2:
+                config[f"{darts}inputs_node_{name}_{node}"] = (
+                    f"{pair[0][1]}_{pair[1][1]}"
+                )
+    return {
+        "final_metric_score": -val,
+        "optimized_hyperparamater_config": config,
+        "budget": 100,
+        "info": [{"val_accuracy": val, "epochs": 97, "model_parameters": 1}],
+        "test_accuracy": test,
+        "runtime": seconds,
+        "learning_curves": {"Train/val_accuracy": [val / 2, val]},
+    }

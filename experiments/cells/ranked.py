@@ -35,6 +35,12 @@ DARTS = (
         *(21, 107),
     ),
     _table(
+        "nb301",
+        "DARTS networks that NAS-Bench-301 trained, CIFAR-10 after 100 epochs (nb301)",
+        "best_val_100ep",
+        *(50, 100, 200),
+    ),
+    _table(
         "nb301xgb",
         "1,218 DARTS networks, surrogate, not measured: XGBoost of NAS-Bench-301 "
         "(nb301xgb)",

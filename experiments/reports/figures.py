@@ -26,6 +26,7 @@ TITLES = {
     "nb201digits": "NAS-Bench-201 on digits",
     "darts545": "DARTS, 545 networks of 50 epochs",
     "darts214": "DARTS, 214 networks of 600 epochs",
+    "nb301": "DARTS, trainings of NAS-Bench-301",
     "nb301xgb": "DARTS, XGBoost surrogate",
     "nb301yahpo": "DARTS, YAHPO surrogate",
     "nb301yahpo_surrogate": "DARTS, YAHPO surrogate",

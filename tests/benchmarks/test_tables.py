@@ -137,9 +137,9 @@ def test_groups_of_relabelled_graphs():
 def test_unknown_names_are_listed(nb201):
     with pytest.raises(
         ValueError,
-        match=r"'nb301'; did you mean 'nb\d01'\? expected one of nb101, nb201",
+        match=r"'nb401'; did you mean 'nb\d01'\? expected one of nb101, nb201",
     ):
-        benchmarks.load("nb301")
+        benchmarks.load("nb401")
     with pytest.raises(
         ValueError,
         match=r"unknown label 'val_acc'; (did you mean .* )?expected one of c10_test",

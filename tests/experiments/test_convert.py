@@ -309,7 +309,7 @@ def test_a_folder_of_nasbench201(call, texts, tmp_path, monkeypatch):
     ("arguments", "message"),
     [
         (["FILE", "--out=OUT"], "--space is missing; expected one of nasbench101"),
-        (["--space=darts", "FILE", "--out=OUT"], "got 'darts'"),
+        (["--space=mnasnet", "FILE", "--out=OUT"], "got 'mnasnet'"),
         (["--space=nb201", "FILE", "--out=OUT"], "did you mean nasbench201?"),
         (["--space=nasbench101", "FILE"], "--out is missing"),
         (["--space=nasbench101", "--out=OUT"], "expected one official file, got 0"),

@@ -97,7 +97,7 @@ def test_a_name_is_a_command(name, module, arguments):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("nb301_tnasp_78", "expected TABLE_PREDICTOR"),
+        ("nb401_tnasp_78", "expected TABLE_PREDICTOR"),
         ("nb201_tnasp", "expected TABLE_PREDICTOR"),
         ("nb201_tnasp_78_test", "expected TABLE_PREDICTOR"),
         ("nb201_tnasp_se78", "expected TABLE_PREDICTOR"),

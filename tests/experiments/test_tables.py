@@ -276,7 +276,7 @@ def test_the_page_of_best_shows_its_ablations():
     ), "docs/best.md differs from results/; run python -m experiments.blocks ablations"
 
 
-@pytest.mark.parametrize("name", benchmarks.NAMES)
+@pytest.mark.parametrize("name", [n for n in benchmarks.NAMES if n != "nb301"])
 def test_the_targets_are_documented(name, request):
     folder = None if name == "nb201digits" else request.getfixturevalue("data_dir")
     made = targets.document(benchmarks.load(name, folder))

@@ -24,6 +24,7 @@ NAMES = (
     "nb201digits",
     "darts545",
     "darts214",
+    "nb301",
     "nb301xgb",
     "nb301yahpo",
     "accel",

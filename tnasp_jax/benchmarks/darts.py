@@ -1,8 +1,8 @@
-"""Tables of the DARTS space: two that were measured, two that a surrogate computed.
+"""Tables of the DARTS space: three that were measured, two that a surrogate computed.
 
-Each is a csv file with one row a genotype and accuracies in percent. None has a second
-label of the same trainings: the train target is the eval target, and splits rank only
-the rows that were not learnt from (`splits.draw_split`).
+Each is a csv file with one row a genotype and accuracies in percent. The train target is
+the eval target, and splits rank only the rows that were not learnt from
+(`splits.draw_split`).
 """
 
 from pathlib import Path
@@ -21,21 +21,23 @@ class File(NamedTuple):
     Attributes:
       folder, name: where it lies in the data folder.
       size: for people.
-      rows: of the whole file.
+      rows: of the whole file; None if that follows from what was converted.
       genotype: columns whose fields, joined by a comma, are a text of the genotype.
       origin: who made the numbers.
       source: where they are published, to make the file from.
       targets: target -> column and what it holds; the first is learnt and ranked by.
+      official: as `table.MissingData` has it.
     """
 
     folder: str
     name: str
     size: str
-    rows: int
+    rows: int | None
     genotype: tuple[str, ...]
     origin: str
     source: str
     targets: dict[str, tuple[str, str]]
+    official: str | None = None
 
     @property
     def columns(self) -> list[str]:
@@ -91,6 +93,28 @@ FILES = {
             ),
         },
     ),
+    "nb301": File(
+        folder="nasbench301",
+        name="nb301_accuracy.csv",
+        size="about 5 MB",
+        rows=None,
+        genotype=("arch",),
+        origin="NAS-Bench-301 (Zela et al., ICLR 2022), its own trainings",
+        source="nasbench301_full_data, which github.com/automl/nasbench301 links to",
+        targets={
+            "best_val_100ep": (
+                "best_val_acc100",
+                "CIFAR-10 validation accuracy of the best of 100 epochs, chosen on the "
+                "validation images, mean of an architecture's trainings, mostly one",
+            ),
+            "test_100ep": (
+                "test_acc100",
+                "CIFAR-10 test accuracy after the last of 100 epochs, mean of the same "
+                "trainings",
+            ),
+        },
+        official="darts",
+    ),
     "nb301xgb": File(
         folder="nasbench301_surrogate",
         name="nb301_xgb_1225.csv",
@@ -140,8 +164,13 @@ def read(name: str, data_dir: str | Path | None = None) -> Table:
       ValueError: if it is damaged, naming row and column.
     """
     file = FILES[name]
-    path = table_lib.locate(data_dir, file.folder, file.name)
-    data = table_lib.read_file(path, _remedy(file))
+    return read_file(name, table_lib.locate(data_dir, file.folder, file.name))
+
+
+def read_file(name: str, path: Path) -> Table:
+    """`read` of the file at a path; raises what it raises."""
+    file = FILES[name]
+    data = table_lib.read_file(path, _remedy(file), file.official)
     columns = table_lib.read_csv(path, data, file.columns, file.rows)
     texts = map(
         ",".join, zip(*(columns[column] for column in file.genotype), strict=True)

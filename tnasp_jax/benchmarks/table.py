@@ -141,7 +141,7 @@ def read_npz(path: Path, data: bytes, names: tuple[str, ...]) -> dict[str, np.nd
 
 
 def read_csv(
-    path: Path, data: bytes, needed: Sequence[str], num_rows: int
+    path: Path, data: bytes, needed: Sequence[str], num_rows: int | None
 ) -> dict[str, tuple[str, ...]]:
     """The columns of a csv file with a header.
 
@@ -149,7 +149,7 @@ def read_csv(
       path: for messages.
       data: the bytes of the file.
       needed: columns without which it is no table.
-      num_rows: of the whole file, header not counted.
+      num_rows: of the whole file, header not counted; None if nobody knows.
 
     Returns:
       Column name -> the fields of all rows, as text.
@@ -171,7 +171,9 @@ def read_csv(
                 f"{path}: row {row}: expected {len(header)} fields, got {len(fields)}; "
                 "the file may be cut off"
             )
-    if len(body) != num_rows:
+    if num_rows is None and not (body and data.endswith(b"\n")):
+        raise ValueError(f"{path}: no rows, or the last one has no end: cut off")
+    if num_rows is not None and len(body) != num_rows:
         raise ValueError(
             f"{path}: expected {num_rows} rows, got {len(body)}; "
             "the file may be cut off"

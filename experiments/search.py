@@ -21,6 +21,7 @@ from experiments.cells import table_names
 from experiments.searching import search_report
 from experiments.searching.search_costs import (
     COSTS,
+    LATENCIES,
     check_known,
     costs_of,
 )
@@ -37,7 +38,6 @@ from experiments.shell.command import UserError
 from experiments.shell.progress import Progress
 from tnasp_jax import search
 from tnasp_jax.benchmarks import SURROGATES
-from tnasp_jax.benchmarks.latency import NAMES as LATENCIES
 
 SHARED = ("seeds", "data_dir", "workdir", "overwrite", "quiet", "debug")
 _HELP = {
@@ -88,7 +88,7 @@ def define(values: flags.FlagValues) -> None:
         "latency",
         None,
         list(LATENCIES),
-        "look-up table of latencies, for chains of mobile blocks",
+        "latencies: a look-up table of mobile blocks, or networks of a table, measured",
         flag_values=values,
     )
 

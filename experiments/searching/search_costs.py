@@ -9,6 +9,7 @@ import numpy as np
 
 from experiments.shell.command import UserError
 from experiments.shell.strict_flags import near
+from tnasp_jax.benchmarks import hardware
 from tnasp_jax.benchmarks import latency as latencies
 from tnasp_jax.search import AtMost
 from tnasp_jax.spaces import Space
@@ -18,6 +19,9 @@ from tnasp_jax.spaces.custom import CustomSpace
 
 COSTS = ("params", "flops", "latency")
 UNITS = {"params": "parameters", "flops": "multiply-adds", "latency": "milliseconds"}
+
+LATENCIES = (*latencies.NAMES, *hardware.NAMES)
+"""Look-up tables of mobile blocks, and whole networks that were measured."""
 
 SAMPLES = 64  # Random networks of which a look-up table must know one.
 
@@ -30,13 +34,13 @@ def costs_of(space: Space, table: str | None, data_dir: Path | None) -> Costs:
 
     Args:
       space: the space.
-      table: name of a look-up table of latencies; None for no latency.
+      table: of `LATENCIES`; None for no latency.
       data_dir: its folder.
 
     Raises:
-      UserError: for a latency of a space that is no chain of blocks, or of whose random
-        networks the table knows none.
-      ValueError: for a look-up table that is missing or of another space.
+      UserError: for a look-up table of a space that is no chain of blocks, or of whose
+        random networks it knows none; for measurements of another space.
+      ValueError: for a file that is missing or damaged.
     """
     found: Costs = {}
     told = not isinstance(space, CustomSpace) or bool(space.costs)
@@ -45,6 +49,8 @@ def costs_of(space: Space, table: str | None, data_dir: Path | None) -> Costs:
             found[name] = functools.cache(getattr(space, method))
     if table is None:
         return found
+    if table in hardware.NAMES:
+        return {**found, "latency": _of_networks(space, table, data_dir)}
     if not isinstance(space, ChainSpace):
         raise UserError(
             f"--latency={table}: a table of mobile blocks; the space {space.name} "
@@ -63,6 +69,19 @@ def costs_of(space: Space, table: str | None, data_dir: Path | None) -> Costs:
         return float(measured(space.to_graphs([architecture]))[0])
 
     return {**found, "latency": milliseconds}
+
+
+def _of_networks(
+    space: Space, name: str, data_dir: Path | None
+) -> Callable[[Architecture], float]:
+    """Milliseconds of whole networks; NaN of one that was not measured."""
+    measured = hardware.read(name, data_dir)
+    if space.name != measured.space.name:
+        raise UserError(
+            f"--latency={name}: networks of {measured.space.name}; the space here is "
+            f"{space.name}"
+        )
+    return lambda architecture: measured.milliseconds.get(architecture, np.nan)
 
 
 def limits_of(costs: Costs, limits: Mapping[str, float | None]) -> list[AtMost]:
@@ -86,7 +105,7 @@ def check_known(costs: Costs, name: str, flag: str) -> None:
         )
     if name not in costs:
         advice = (
-            "name a look-up table by --latency"
+            "name where it is from by --latency"
             if name == "latency"
             else "the space does not tell it"
         )

@@ -12,7 +12,8 @@ import tnasp_jax
 from experiments import compare_search, search
 from experiments.searching import search_costs, search_report
 from experiments.searching.search_oracles import Candidates, Incumbent, TableOracle
-from tnasp_jax.spaces import NASBENCH201, PROXYLESSNAS
+from experiments.shell.command import UserError
+from tnasp_jax.spaces import MNASNET, NASBENCH201, PROXYLESSNAS
 from tnasp_jax.spaces.custom import CustomSpace
 
 FIELDS = ["architecture", "score", "params", "flops", "latency"]
@@ -182,8 +183,14 @@ def test_a_search_by_a_run(run, workdir, trained, capsys):
         (["--table=digits", "--budget=5", "--method=best"], "--method=best: "),
         (["--table=digits", "--budget=5", "--pareto=size"], "no cost 'size'"),
         (["--table=digits", "--budget=5", "--pareto=params,params"], "stands twice"),
-        (["--table=digits", "--budget=5", "--pareto=latency"], "name a look-up table"),
-        (["--table=digits", "--budget=5", "--max_latency=5"], "name a look-up table"),
+        (
+            ["--table=digits", "--budget=5", "--pareto=latency"],
+            "name where it is from by --latency",
+        ),
+        (
+            ["--table=digits", "--budget=5", "--max_latency=5"],
+            "name where it is from by --latency",
+        ),
         (["--table=digits", "--budget=5", "--latency=ofa_note10"], "mobile blocks"),
         (["--table=digits", "--budget=5", "--max_params=-1"], "--max_params=-1"),
         (["--run=nowhere", "--budget=5"], "nowhere: no such folder"),
@@ -245,6 +252,28 @@ def test_latencies_of_mobile_networks(data_dir):
     assert found["latency"] is not None and 20 < found["latency"] < 200
     (limit,) = search_costs.limits_of(costs, {"latency": found["latency"] + 1})
     assert limit(cell)
+
+
+def test_latencies_of_measured_networks(data_dir):
+    costs = search_costs.costs_of(NASBENCH201, "nb201_pixel3", data_dir)
+    assert set(costs) == {"params", "flops", "latency"}
+    first = search_costs.numbers(costs, NASBENCH201.from_index(0))
+    assert first["latency"] == 3.6059  # The file's first row: 3.60585.
+    with pytest.raises(UserError, match="networks of mnasnet; the space here is nas"):
+        search_costs.costs_of(NASBENCH201, "accel_zcu102", data_dir)
+    measured = search_costs.costs_of(MNASNET, "accel_zcu102", data_dir)["latency"]
+    (random,) = MNASNET.sample(jax.random.key(0), 1)
+    assert np.isnan(measured(random))  # One of 10^11 is hardly among 5,138.
+
+
+def test_a_front_of_measured_latency(data_dir, run, workdir):
+    flags = ["--table=nb201", "--latency=nb201_raspi4", f"--data_dir={data_dir}"]
+    assert run(*flags, "--pareto=latency", "--max_latency=9", "--budget=60") == 0
+    found = read(workdir)
+    front = sorted(found["front"], key=lambda entry: entry["latency"])
+    assert front and all(entry["latency"] <= 9 for entry in front)
+    scores = [entry["score"] for entry in front]
+    assert scores == sorted(scores)  # More time buys accuracy.
 
 
 def test_without_a_label_there_is_no_candidate(data_dir):

@@ -17,11 +17,12 @@ from tnasp_jax.search import AtMost, State, known
 from tnasp_jax.search.constraints import Allowed
 from tnasp_jax.spaces.base import Architecture, Space, host_rng
 
-TABLES = tuple(table_names.HOMES)
-"""Tables that hold a space, or enough of it to search."""
+TABLES = benchmarks.NAMES
+WHOLE = tuple(table_names.HOMES)
+"""Tables that hold every architecture of their space."""
 
 MUTATIONS = 32
-"""Tries of a mutation to be a candidate, where few architectures are."""
+"""Tries of a mutation to be a candidate, where a part of all architectures are."""
 
 
 class Incumbent(NamedTuple):
@@ -97,11 +98,24 @@ class Candidates:
     """A space of which few architectures may be asked: proposals are made of these.
 
     Everything else is the space's own.
+
+    Args:
+      table: holds the candidates.
+      rows: of the candidates.
+      is_candidate: whether an architecture is one.
+      tries: mutations that a proposal may take; 0 where hardly any is a candidate.
     """
 
-    def __init__(self, table: Table, rows: np.ndarray, is_candidate: Allowed):
+    def __init__(
+        self,
+        table: Table,
+        rows: np.ndarray,
+        is_candidate: Allowed,
+        tries: int = MUTATIONS,
+    ):
         self._space: Space = table.space
         self._table, self._rows, self._is_candidate = table, rows, is_candidate
+        self._tries = tries
 
     def __getattr__(self, name: str):
         return getattr(self._space, name)
@@ -112,9 +126,12 @@ class Candidates:
         return [self._space.parse(self._table.texts(row)) for row in rows.tolist()]
 
     def mutate(self, key: jax.Array, architecture: Architecture) -> Architecture:
-        """A mutation that is a candidate, where one of `MUTATIONS` is."""
+        """A mutation that is a candidate, where one of the tries is; any candidate
+        without tries."""
+        if not self._tries:
+            return self.sample(key, 1)[0]
         mutant = architecture
-        for each in jax.random.split(key, MUTATIONS):
+        for each in jax.random.split(key, self._tries):
             mutant = self._space.mutate(each, architecture)
             if self._is_candidate(mutant):
                 break
@@ -146,13 +163,18 @@ class TableOracle:
         measured = ~np.isnan(self.labels) & ~np.isnan(self.test)
         self.rows = np.flatnonzero(measured)
         self.candidates = f"{len(self.rows):,} architectures with both labels"
-        if len(self.rows) < len(self.table):
-            candidates = Candidates(self.table, self.rows, self.is_candidate)
-            self.space = cast(Space, candidates)
+        whole = self.table.name in WHOLE
+        if len(self.rows) < len(self.table) or not whole:
+            tries = MUTATIONS if whole else 0
+            self.space = cast(
+                Space, Candidates(self.table, self.rows, self.is_candidate, tries)
+            )
             self.candidates += (
                 f", of {len(self.table):,} in the table; no other one is ever asked, and "
                 "random ones are drawn from these"
             )
+            if not whole:
+                self.candidates += "; so are mutations, hardly one of which is there"
         self.source["candidates"] = self.candidates
         self.allowed = [self.is_candidate]
 

@@ -79,6 +79,12 @@ def tiny_unaware(space) -> Predictor:
     return tiny_at_once(space)._replace(covariance=None)
 
 
+@functools.cache
+def tiny_finished(space) -> Predictor:
+    """`tiny`, with a last step after training."""
+    return tiny(space)._replace(finish=lambda params, graphs, labels: params)
+
+
 def call(main, define, arguments, words="") -> int:
     """A command's exit code."""
     with pytest.raises(SystemExit) as exit_:
@@ -124,6 +130,7 @@ def commands(table_flags):
         patch.setitem(PREDICTORS, "tiny", tiny)
         patch.setitem(PREDICTORS, "tiny_at_once", tiny_at_once)
         patch.setitem(PREDICTORS, "tiny_unaware", tiny_unaware)
+        patch.setitem(PREDICTORS, "tiny_finished", tiny_finished)
         share_programs(patch)
         # tests/conftest.py has set the number of devices already.
         patch.setattr(devices, "use_all_cores", lambda: None)

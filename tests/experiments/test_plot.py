@@ -162,7 +162,12 @@ def test_a_users_own_file_has_its_learning_curve(run, tmp_path, capsys):
         {"n_train": size, "kendall_tau": tau(0.5), "kendall_tau_heldout": tau(0.4)}
         for size in (20, 40)
     ]
-    own = {"table": "custom", "ceiling": None, "learning_curve": points}
+    own = {
+        "table": "mine",
+        "space": "custom",
+        "ceiling": None,
+        "learning_curve": points,
+    }
     folder = write_run(tmp_path, "best", 40, name="mine", **own)
     assert run(folder) == 0
     assert capsys.readouterr().out.split() == [
@@ -180,7 +185,7 @@ def test_mistakes_are_one_line_and_write_nothing(run, tmp_path, capsys):
     (tmp_path / "search" / "results.json").write_text('{"name": "x"}')
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "results.json").write_text("{")
-    own = write_run(tmp_path, "x", 40, table="custom")
+    own = write_run(tmp_path, "x", 40, table="mine", space="custom")
     for folders, message in (
         ([], "no run is named"),
         ([good, tmp_path / "none"], "none: no such folder"),

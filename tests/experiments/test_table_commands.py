@@ -277,7 +277,9 @@ def test_a_predictor_that_is_fitted_at_once_asks_fits_again_and_reports(
     [
         (("tiny_at_once", "minimax", 3), "minimax trains by steps; use projection"),
         (("tiny_unaware", "projection", 3), "does not say what it is unsure of"),
-        (("ctnas", "minimax", 3), "which further steps would spoil"),
+        (("ctnas", "minimax", 3), "only order architectures"),
+        (("pinat_rank", "control", 3), "only order architectures"),
+        (("tiny_finished", "minimax", 3), "which further steps would spoil"),
         (
             ("tiny_at_once", "projection", 18),
             "16 validation cells have no more than 16",

@@ -50,6 +50,7 @@ PREDICTORS = [
     Entry("ctnas", NASBENCH101, EXACT),
     Entry("ctnas", NASBENCH201, EXACT),
     Entry("regression_nas", NASBENCH101, EXACT),
+    Entry("regression_nas", NASBENCH201, EXACT),
     Entry("renas", NASBENCH101, 0.5),
     Entry("renas", NASBENCH201, 0.5),
     Entry("gp", NASBENCH101, EXACT),

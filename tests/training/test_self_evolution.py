@@ -449,6 +449,14 @@ def test_one_optimizer_holds_one_adam_for_theta_alone():
     assert shapes == [THETA.shape]
 
 
+def test_scores_that_only_order_do_not_evolve():
+    ordering = _linear()._replace(orders_only=True)
+    with pytest.raises(ValueError, match="take one without `orders_only`"):
+        self_evolution.start(
+            ordering, THETA, UNLABELLED, jax.random.key(0), EvolutionConfig()
+        )
+
+
 def test_what_finish_stored_is_not_trained_away():
     finished = _linear()._replace(finish=lambda params, graphs, labels: params)
     with pytest.raises(ValueError, match="take one without `finish`"):

@@ -72,6 +72,8 @@ class Predictor(NamedTuple):
         then called with the arrays of one draw, never traced, and gives arrays.
       check: raises ValueError if something that `fit` needs is not installed; commands
         call it before they write anything.
+      orders_only: whether scores only say which of two architectures is better, and are
+        no labels: what compares their values, as self-evolution does, has no use of it.
       recipe: how it is trained by steps unless its user says otherwise; says nothing
         of a predictor with `fit`.
     """
@@ -85,4 +87,5 @@ class Predictor(NamedTuple):
     covariance: Callable[[Params, Graphs], jax.Array] | None = None
     on_host: bool = False
     check: Callable[[], object] | None = None
+    orders_only: bool = False
     recipe: FitConfig = FitConfig()

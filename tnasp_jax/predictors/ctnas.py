@@ -105,7 +105,7 @@ def ctnas(num_ops: int, config: CtnasConfig = CtnasConfig()) -> Predictor:
             "present": jnp.pad(jnp.ones(kept, jnp.float32), (0, empty)),
         }
 
-    return Predictor(init, apply, objective, finish, recipe=RECIPE)
+    return Predictor(init, apply, objective, finish, orders_only=True, recipe=RECIPE)
 
 
 def comparison_loss(

@@ -83,7 +83,9 @@ def pinat(num_ops: int, config: PinatConfig = PinatConfig()) -> Predictor:
         scores = apply(params, graphs, dropout_key=dropout_key)
         return losses.pairwise_logistic(scores, labels, weights)
 
-    return Predictor(init, apply, objective if config.ranking else None)
+    if config.ranking:
+        return Predictor(init, apply, objective, orders_only=True)
+    return Predictor(init, apply)
 
 
 class _Pinat(nn.Module):

@@ -99,7 +99,7 @@ def renas(space: CostedSpace, config: RenasConfig = RenasConfig()) -> Predictor:
             name: leaves | statistics.get(name, {}) for name, leaves in params.items()
         }
 
-    return Predictor(init, apply, objective, finish, recipe=RECIPE)
+    return Predictor(init, apply, objective, finish, orders_only=True, recipe=RECIPE)
 
 
 def planes(space: CostedSpace, graphs: Graphs) -> jax.Array:

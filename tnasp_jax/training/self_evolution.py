@@ -168,15 +168,21 @@ def start(
     """The state before the first round, from a network trained to convergence.
 
     Args:
-      predictor: any (init, apply) pair without `finish`.
+      predictor: any (init, apply) pair whose scores are labels, without `finish`.
       theta: its trained parameters.
       validation: [V] cells with unknown labels.
       key: typed key of the draw.
       config: the recipe.
 
     Raises:
-      ValueError: for a predictor with `finish`, whose leaves the steps would move.
+      ValueError: for a predictor with `orders_only`, of whose scores an error says
+        nothing, and for one with `finish`, whose leaves the steps would move.
     """
+    if predictor.orders_only:
+        raise ValueError(
+            "self-evolution: the predictor's scores only order architectures, and an "
+            "error of accuracies says nothing of them; take one without `orders_only`"
+        )
     if predictor.finish is not None:
         raise ValueError(
             "self-evolution: the predictor stores what it knows of the training cells "

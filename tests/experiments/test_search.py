@@ -178,7 +178,7 @@ def test_a_search_by_a_run(run, workdir, trained, capsys):
         (["--budget=5"], "give one of --run, a finished run, --table, or --surrogate"),
         (["--table=digits", "--run=x", "--budget=5"], "give one of --run"),
         (["--table=digits"], "--budget is missing"),
-        (["--table=nb301", "--budget=5"], "--table=nb301: "),
+        (["--table=nb401", "--budget=5"], "--table=nb301: "),
         (["--table=digits", "--budget=0"], "--budget=0: "),
         (["--table=digits", "--budget=5", "--method=best"], "--method=best: "),
         (["--table=digits", "--budget=5", "--pareto=size"], "no cost 'size'"),
@@ -274,6 +274,23 @@ def test_a_front_of_measured_latency(data_dir, run, workdir):
     assert front and all(entry["latency"] <= 9 for entry in front)
     scores = [entry["score"] for entry in front]
     assert scores == sorted(scores)  # More time buys accuracy.
+
+
+@pytest.mark.parametrize("table", ["accel", "darts214"])
+def test_a_table_of_a_part_of_its_space(table, data_dir, run, workdir, capsys):
+    flags = (f"--table={table}", f"--data_dir={data_dir}", "--quiet")
+    assert run(*flags, "--method=evolution", "--budget=40", "--batch=10") == 0
+    found = read(workdir)
+    assert found["evaluated"] == 40 and "so are mutations" in found["candidates"]
+    table = TableOracle(table, data_dir).table
+    texts = {table.texts(row) for row in range(len(table))}
+    assert {each["architecture"] for each in found["best"]} <= texts
+
+
+def test_a_table_is_asked_to_its_end(data_dir, run, workdir):
+    flags = ("--table=darts214", f"--data_dir={data_dir}", "--quiet", "--method=random")
+    assert run(*flags, "--budget=300", "--batch=50") == 0
+    assert 200 < read(workdir)["evaluated"] <= 214
 
 
 def test_without_a_label_there_is_no_candidate(data_dir):
@@ -384,7 +401,7 @@ def test_a_cut_comparison_goes_on(compare, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--tables=nb301"], "--tables: no 'nb301'; expected some of nb101"),
+        (["--tables=nb401"], "--tables: no 'nb401'; expected some of nb101"),
         (["--methods=random,random"], "expected distinct names"),
         (["--methods=luck"], "--methods: no 'luck'"),
         (["--methods=bays"], "did you mean bayes?"),

@@ -178,7 +178,7 @@ def test_a_search_by_a_run(run, workdir, trained, capsys):
         (["--budget=5"], "give one of --run, a finished run, --table, or --surrogate"),
         (["--table=digits", "--run=x", "--budget=5"], "give one of --run"),
         (["--table=digits"], "--budget is missing"),
-        (["--table=nb401", "--budget=5"], "--table=nb301: "),
+        (["--table=nb401", "--budget=5"], "--table=nb401: "),
         (["--table=digits", "--budget=0"], "--budget=0: "),
         (["--table=digits", "--budget=5", "--method=best"], "--method=best: "),
         (["--table=digits", "--budget=5", "--pareto=size"], "no cost 'size'"),

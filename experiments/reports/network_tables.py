@@ -234,13 +234,18 @@ def _ours(summary: dict[str, Any]) -> Section:
                 f"{best['flops'] / 1e6:.0f}",
             ]
         )
+    seeds = len(summary["seeds"])
     return Section(
         f"Ours, under limits of multiply-adds: {summary['space']}, "
         f"{summary['objective']}",
         [
             summary["description"],
-            f"{summary['budget']:,} architectures evaluated with each of "
-            f"{len(summary['seeds'])} seeds; mean (sd) of the highest score, %",
+            f"{summary['budget']:,} architectures evaluated "
+            + (
+                f"with each of {seeds} seeds; mean (sd) of the highest score, %"
+                if seeds > 1
+                else "with one seed; the highest score, %"
+            ),
         ],
         grid,
     )

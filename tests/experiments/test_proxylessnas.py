@@ -106,7 +106,7 @@ def test_a_finished_search_is_not_run_again(run, tmp_path, capsys):
         ("--flops_limits=-1", "expected distinct numbers above 0"),
         ("--flops_limits=1e8,1e8", "expected distinct numbers above 0"),
         ("--flops_limits=10", "nothing to search"),
-        ("--pareto=latency", "name a look-up table by --latency"),
+        ("--pareto=latency", "name where it is from by --latency"),
         ("--pareto=flops,flops", "a cost stands twice"),
         ("--surrogate=ofa", "--surrogate"),
         ("--run=nowhere", "nowhere"),

@@ -21,18 +21,20 @@ from experiments.reports.figures import (
     COLUMNS,
     TITLES,
     find_runs,
+    in_order,
     out_folder,
     save_plot,
 )
 from experiments.shell import command
 from experiments.shell.command import UserError
 from experiments.shell.progress import Progress
-from tnasp_jax import PREDICTORS, benchmarks, runs
+from tnasp_jax import benchmarks, runs
 
 FILE = "figure5.json"
 
 
 def define(values: flags.FlagValues) -> None:
+    """The flags of figures, and --keep."""
     figures.define(values)
     text = f"predictors that {FILE} of --out holds stay"
     flags.DEFINE_bool("keep", False, text, flag_values=values)
@@ -58,9 +60,7 @@ def main(values: flags.FlagValues, names: list[str]) -> int:
             }
             done += 1
             progress.update(done, summary["name"])
-        order = [*PREDICTORS, *sorted(predictors)]
-        ordered = sorted(predictors.items(), key=lambda item: order.index(item[0]))
-        columns[name] = _about(first) | {"predictors": dict(ordered)}
+        columns[name] = _about(first) | {"predictors": in_order(predictors)}
     about = {
         "quantities": top_ranks.QUANTITIES,
         "cells": "all of the table, training cells among them, or others (_testN)",

@@ -96,9 +96,8 @@ def of_run(
       ValueError: if the table of the run is not there.
     """
     plots: Plots = {}
-    if (
-        summary.get("space") != custom_cells.NAME
-    ):  # The file of such a run is its user's.
+    # Labels of a user's own file are not in the run.
+    if summary.get("space") != custom_cells.NAME:
         name = summary["table"]
         if name not in tables:
             tables[name] = benchmarks.load(name, data_dir)

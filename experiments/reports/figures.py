@@ -6,7 +6,7 @@ A column is TABLE_N[_testM], as in the names of cells.
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from absl import flags
 
@@ -35,6 +35,8 @@ TITLES = {
     "accel": "Accel-NASBench",
 }
 """What a figure calls a table."""
+
+Value = TypeVar("Value")
 
 _COLUMN = re.compile(r"(nb101|nb201digits|nb201)_([1-9]\d*)(?:_test([1-9]\d*))?")
 
@@ -99,8 +101,15 @@ def find_runs(home: Path, name: str) -> Found:
         raise UserError(
             f"{name}: runs are ranked by different labels, {sorted(labels)}"
         )
-    order = [*PREDICTORS, *sorted(found)]
-    return dict(sorted(found.items(), key=lambda item: order.index(item[0])))
+    return in_order(found)
+
+
+def in_order(of_predictors: dict[str, Value]) -> dict[str, Value]:
+    """By predictor in the registry's order; those that it lacks last, by name."""
+    order = [*PREDICTORS, *sorted(of_predictors)]
+    return {
+        name: of_predictors[name] for name in sorted(of_predictors, key=order.index)
+    }
 
 
 def save_plot(path: Path, draw: Callable[[], Any]) -> None:

@@ -51,8 +51,8 @@ REASONS: dict[tuple[str, str], str] = {
     ("nao", "nb201"): _NAO,
     ("renas", "nb101"): (
         "Not known; the published code learns the test accuracy that judges it, while here "
-        "the validation accuracy of one training is learnt; its image read by the paper's "
-        "text alone in place of the published code ranked no better (docs/renas.md)."
+        "the validation accuracy of one training is learnt; recipes other than the "
+        "published one were not tried (docs/renas.md)."
     ),
     ("ctnas", "nb101"): (
         f"{_HUNDRED} Beyond that not known; dropout and epochs are ours, and the paper "

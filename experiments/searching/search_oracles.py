@@ -169,9 +169,10 @@ class TableOracle:
             self.space = cast(
                 Space, Candidates(self.table, self.rows, self.is_candidate, tries)
             )
+            if len(self.rows) < len(self.table):
+                self.candidates += f", of {len(self.table):,} in the table"
             self.candidates += (
-                f", of {len(self.table):,} in the table; no other one is ever asked, and "
-                "random ones are drawn from these"
+                "; no other one is ever asked, and random ones are drawn from these"
             )
             if not whole:
                 self.candidates += "; so are mutations, hardly one of which is there"

@@ -46,7 +46,8 @@ class Hardware(NamedTuple):
     Attributes:
       name: one of `NAMES`.
       space: of the networks.
-      milliseconds: architecture of the space -> its latency, of those measured.
+      milliseconds: architecture of the space -> its latency, of those measured; of one
+        that was measured twice the later row.
       describe: what was measured, and by whom.
     """
 

@@ -9,6 +9,8 @@ cells.
 """
 
 import dataclasses
+from collections.abc import Callable
+from typing import NamedTuple
 
 import flax.linen as nn
 import jax
@@ -110,49 +112,88 @@ def dagnet(space: CostedSpace, config: DagnetConfig = DagnetConfig()) -> Predict
     Returns:
       A `Predictor` whose `apply` is the mean over its members.
     """
-    network = _Dagnet(len(space.ops), config, config.few)
+    members = networks(len(space.ops), config)
     size = len(kinds(space)) if config.invariant_width else 0
+
+    def read(graphs: Graphs) -> jax.Array:
+        if size:
+            return invariants(graphs, space)
+        return jnp.zeros((graphs.ops.shape[0], 0))
 
     def init(key: jax.Array, graphs: Graphs) -> Params:
         check_shapes(graphs)
-        start = jax.vmap(lambda key: network.init(key, *inputs(None, graphs))["params"])
-        standard = {"mean": jnp.zeros(size), "scale": jnp.ones(size)} if size else {}
-        return {**standard, "members": start(jax.random.split(key, config.members))}
-
-    def inputs(params, graphs: Graphs) -> tuple[Graphs, jax.Array]:
-        """What the network reads; the invariants not standardised without params."""
-        if not size:
-            return graphs, jnp.zeros((graphs.ops.shape[0], 0))
-        raw = invariants(graphs, space)
-        return graphs, raw if params is None else standardised(
-            params, raw, config.limit
-        )
+        return members.init(key, graphs, jnp.zeros((len(graphs), size)))
 
     def apply(params, graphs: Graphs, *, dropout_key=None) -> jax.Array:
         del dropout_key  # It is not trained by the recipe's steps.
         check_shapes(graphs)
-        read = inputs(params, graphs)
-        scores = jax.vmap(lambda member: network.apply({"params": member}, *read))(
-            params["members"]
-        )
-        mean = jnp.mean(jnp.asarray(scores), axis=0)
+        mean = jnp.mean(members.scores(params, graphs, read(graphs)), axis=0)
         return jnp.where(is_valid(graphs, len(space.ops)), mean, jnp.nan)
 
     def fit(key: jax.Array, graphs: Graphs, labels: jax.Array) -> Params:
         check_labels(graphs, labels)
         graphs, labels = jax.tree.map(jnp.asarray, (graphs, labels))
-        standard = standard_of(invariants(graphs, space)) if size else {}
-        read = inputs(standard, graphs)
-
-        trained = _Dagnet(len(space.ops), config, config.regime(len(graphs)))
-
-        def member(key):
-            return train(trained, read, labels, key, config)
-
-        members = jax.lax.map(member, jax.random.split(key, config.members))
-        return {**standard, "members": members}
+        rows = jnp.arange(len(labels))[None]
+        rows = jnp.broadcast_to(rows, (config.members, len(labels)))
+        return members.fit(key, graphs, read(graphs), labels, rows)
 
     return Predictor(init, apply, fit=fit)
+
+
+class Networks(NamedTuple):
+    """Members on graphs and their invariants, neither checked.
+
+    Attributes:
+      init: `init(key, graphs [n], x [n, F]) -> params`.
+      scores: `scores(params, graphs [B], x [B, F]) -> [M, B]`.
+      fit: `fit(key, graphs [n], x [n, F], labels [n], rows [M, m]) -> params`; rows are
+        the training cells that a member sees.
+    """
+
+    init: Callable[[jax.Array, Graphs, jax.Array], Params]
+    scores: Callable[[Params, Graphs, jax.Array], jax.Array]
+    fit: Callable[[jax.Array, Graphs, jax.Array, jax.Array, jax.Array], Params]
+
+
+def networks(num_ops: int, config: DagnetConfig) -> Networks:
+    """M networks from different starts."""
+    network = _Dagnet(num_ops, config, config.few)
+
+    def standard(params, x: jax.Array) -> jax.Array:
+        return standardised(params, x, config.limit) if config.invariant_width else x
+
+    def init(key: jax.Array, graphs: Graphs, x: jax.Array) -> Params:
+        def start(key):
+            return network.init(key, graphs, x)["params"]
+
+        plain = {"mean": jnp.zeros(x.shape[1]), "scale": jnp.ones(x.shape[1])}
+        members = jax.vmap(start)(jax.random.split(key, config.members))
+        return {**(plain if config.invariant_width else {}), "members": members}
+
+    def scores(params, graphs: Graphs, x: jax.Array) -> jax.Array:
+        x = standard(params, x)
+
+        def one(member):
+            return jnp.asarray(network.apply({"params": member}, graphs, x))
+
+        return jax.vmap(one)(params["members"])
+
+    def fit(
+        key: jax.Array, graphs: Graphs, x: jax.Array, labels: jax.Array, rows: jax.Array
+    ) -> Params:
+        plain = standard_of(x) if config.invariant_width else {}
+        cells = graphs, standard(plain, x)
+        trained = _Dagnet(num_ops, config, config.regime(rows.shape[1]))
+
+        def one(each):
+            key, rows = each
+            seen = jax.tree.map(lambda leaf: leaf[rows], cells)
+            return train(trained, seen, labels[rows], key, config)
+
+        members = jax.lax.map(one, (jax.random.split(key, config.members), rows))
+        return {**plain, "members": members}
+
+    return Networks(init, scores, fit)
 
 
 def num_steps(num_cells: int, config: DagnetConfig) -> int:

@@ -14,10 +14,10 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from tnasp_jax.graphs import Graphs, check_labels, check_shapes, is_valid
-from tnasp_jax.invariants import invariants, kinds, rounded
+from tnasp_jax.invariants import rounded
 from tnasp_jax.predictors.base import Params, Predictor
 from tnasp_jax.predictors.layers import FLOAT32
+from tnasp_jax.predictors.on_invariants import Regression, on_invariants
 from tnasp_jax.spaces.base import CostedSpace
 
 
@@ -47,51 +47,76 @@ class ForestConfig:
 
 
 def forest(space: CostedSpace, config: ForestConfig = ForestConfig()) -> Predictor:
-    """The forest over the architectures of a space, fitted at once (`Predictor.fit`).
+    """The forests over the architectures of a space, fitted at once (`Predictor.fit`).
 
     Returns:
       A `Predictor`; its parameters are the splits, the leaves' answers and the mean.
     """
-    size = len(kinds(space))
+    return on_invariants(space, forests(config))
+
+
+def forests(config: ForestConfig) -> Regression:
+    """Forests whose scores are averaged."""
     trees = config.forests * config.rounds
 
-    def init(key: jax.Array, graphs: Graphs) -> Params:
+    def init(key: jax.Array, x: jax.Array) -> Params:
         """Trees at random, until `fit`."""
-        check_shapes(graphs)
         which, where, what = jax.random.split(key, 3)
         return {
-            "feature": jax.random.randint(which, (trees, config.depth), 0, size),
+            "feature": jax.random.randint(which, (trees, config.depth), 0, x.shape[1]),
             "threshold": jax.random.normal(where, (trees, config.depth)),
             "answer": jax.random.normal(what, (trees, 2**config.depth))
             / config.rounds**0.5,
             "mean": jnp.zeros(()),
         }
 
-    def apply(params, graphs: Graphs, *, dropout_key=None) -> jax.Array:
-        del dropout_key  # Nothing here is dropped.
-        check_shapes(graphs)
-        x_FB = rounded(invariants(graphs, space)).T  # Rows are read whole.
-        over_TDB = x_FB[params["feature"]] > params["threshold"][:, :, None]
-        places_D = 2 ** jnp.arange(config.depth)
-        leaf_TB = jnp.sum(over_TDB * places_D[None, :, None], axis=1)
-        answers_TB = jnp.take_along_axis(params["answer"], leaf_TB, axis=1)
-        scores = params["mean"] + jnp.sum(answers_TB, axis=0) / config.forests
-        return jnp.where(is_valid(graphs, len(space.ops)), scores, jnp.nan)
+    def mean(params, x: jax.Array) -> jax.Array:
+        return jnp.mean(each_forest(params, x, config), axis=0)
 
-    def fit(key: jax.Array, graphs: Graphs, labels: jax.Array) -> Params:
-        check_labels(graphs, labels)
-        graphs, labels = jax.tree.map(jnp.asarray, (graphs, labels))
-        x_Fn = rounded(invariants(graphs, space)).T
-        mean = jnp.mean(labels)
+    def fit(key: jax.Array, x: jax.Array, labels: jax.Array, live: jax.Array) -> Params:
+        del live
+        rows = jnp.broadcast_to(jnp.arange(len(x))[None], (config.forests, len(x)))
+        return grow_each(key, x, labels, rows, config)
 
-        def one(key):
-            return grow(x_Fn, labels - mean, key, config)
+    return Regression(init, mean, fit)
 
-        grown = jax.lax.map(one, jax.random.split(key, config.forests))
-        flat = jax.tree.map(lambda leaf: leaf.reshape(trees, -1), grown)
-        return {**flat, "mean": mean}
 
-    return Predictor(init, apply, fit=fit)
+def each_forest(params: Params, x: jax.Array, config: ForestConfig) -> jax.Array:
+    """Scores [forests, B] of invariants [B, F]."""
+    x_FB = rounded(x).T  # Rows are read whole.
+    over_TDB = x_FB[params["feature"]] > params["threshold"][:, :, None]
+    places_D = 2 ** jnp.arange(config.depth)
+    leaf_TB = jnp.sum(over_TDB * places_D[None, :, None], axis=1)
+    answers_TB = jnp.take_along_axis(params["answer"], leaf_TB, axis=1)
+    answers = answers_TB.reshape(config.forests, config.rounds, len(x))
+    return params["mean"] + jnp.sum(answers, axis=1)
+
+
+def grow_each(
+    key: jax.Array,
+    x: jax.Array,
+    labels: jax.Array,
+    rows: jax.Array,
+    config: ForestConfig,
+) -> Params:
+    """Grows every forest on training cells of its own.
+
+    Args:
+      key: of all forests.
+      x: [n, F] invariants.
+      labels: [n] in training units.
+      rows: [forests, m], which cells a forest sees.
+      config: how.
+    """
+    x_Fn, mean = rounded(x).T, jnp.mean(labels)
+
+    def one(each):
+        key, rows = each
+        return grow(x_Fn[:, rows], labels[rows] - mean, key, config)
+
+    grown = jax.lax.map(one, (jax.random.split(key, config.forests), rows))
+    flat = jax.tree.map(lambda leaf: leaf.reshape(-1, leaf.shape[-1]), grown)
+    return {**flat, "mean": mean}
 
 
 def grow(

@@ -14,10 +14,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from tnasp_jax.graphs import Graphs, check_labels, check_shapes, is_valid
-from tnasp_jax.invariants import invariants, kinds, standard_of, standardised
+from tnasp_jax.invariants import kinds, standard_of, standardised
 from tnasp_jax.predictors.base import Params, Predictor
 from tnasp_jax.predictors.layers import FLOAT32
+from tnasp_jax.predictors.on_invariants import Regression, on_invariants
 from tnasp_jax.spaces.base import CostedSpace
 
 ENDLESS = 1e10
@@ -52,22 +52,30 @@ class GpConfig:
 def gp(space: CostedSpace, config: GpConfig = GpConfig()) -> Predictor:
     """The Gaussian process over the architectures of a space.
 
-    Its parameters hold the training cells' invariants, so their number is fixed by the
-    graphs that `init` is given. It is fitted, not trained by steps: `Predictor.fit`.
-    Rows that are no graphs say nothing there, whatever their label: a growing set can
-    be padded to sizes that recur. Labels in normal ranks suit its noise of one size.
+    It is fitted, not trained by steps: `Predictor.fit`. Labels in normal ranks suit its
+    noise of one size.
 
     Returns:
       A `Predictor` whose `apply` is the posterior mean; `deviation` gives the spread of
       a label around it, `covariance` that of the function.
     """
-    kind_of = kinds(space)
-    size = len(kind_of)
+    return on_invariants(space, processes(kinds(space), config))
 
-    def init(key: jax.Array, graphs: Graphs) -> Params:
-        """A random function over the graphs' slots, until `fit`."""
-        check_shapes(graphs)
-        count = graphs.ops.shape[0]
+
+def processes(kind_of: np.ndarray, config: GpConfig) -> Regression:
+    """One process for each of the priors, whose means are averaged.
+
+    Their parameters hold the training cells' invariants, so their number is fixed by
+    what `init` is given. Rows that are no graphs say nothing in `fit`, whatever their
+    label: a growing set can be padded to sizes that recur.
+
+    Args:
+      kind_of: [F], the kind of each invariant.
+      config: priors and the search for their maximum.
+    """
+
+    def init(key: jax.Array, x: jax.Array) -> Params:
+        count, size = x.shape
         point_key, weight_key = jax.random.split(key)
         seen = min(count, config.deviation_on)
         one = {
@@ -83,40 +91,33 @@ def gp(space: CostedSpace, config: GpConfig = GpConfig()) -> Predictor:
             "processes": stacked,
         }
 
-    def apply(params, graphs: Graphs, *, dropout_key=None) -> jax.Array:
-        del dropout_key  # Nothing here is dropped.
-        check_shapes(graphs)
-        x = standardised(params, invariants(graphs, space), config.limit)
+    def mean(params, x: jax.Array) -> jax.Array:
+        x = standardised(params, x, config.limit)
         means = jax.lax.map(
             lambda process: posterior_mean(process, params["cells"], x),
             params["processes"],
         )
-        valid = is_valid(graphs, len(space.ops))
-        return jnp.where(valid, jnp.mean(means, axis=0), jnp.nan)
+        return jnp.mean(means, axis=0)
 
-    def fit(key: jax.Array, graphs: Graphs, labels: jax.Array) -> Params:
-        check_labels(graphs, labels)
-        graphs, labels = jax.tree.map(jnp.asarray, (graphs, labels))
+    def fit(key: jax.Array, x: jax.Array, labels: jax.Array, live: jax.Array) -> Params:
         # In random order, so that the first cells stand for all of them.
-        order = jax.random.permutation(key, len(graphs))
-        live = is_valid(graphs, len(space.ops))[order]
-        order = order[jnp.argsort(~live, stable=True)]
+        order = jax.random.permutation(key, len(x))
+        order = order[jnp.argsort(~live[order], stable=True)]
         live = jnp.sort(live, descending=True)
-        raw = invariants(graphs, space)[order]
-        labels = jnp.where(live, labels[order], 0.0)
-        params = standard_of(raw, live)
-        cells = standardised(params, raw, config.limit)
+        x, labels = x[order], jnp.where(live, labels[order], 0.0)
+        params = standard_of(x, live)
+        cells = standardised(params, x, config.limit)
         cells = jnp.where(live[:, None], cells, 0.0)
 
         def process(prior):
             return condition(cells, labels, live, prior, kind_of, config)
 
-        processes = jax.lax.map(process, jnp.asarray(config.priors))
-        return {**params, "cells": cells, "processes": processes}
+        fitted = jax.lax.map(process, jnp.asarray(config.priors))
+        return {**params, "cells": cells, "processes": fitted}
 
-    def moments(params, graphs: Graphs, spread):
+    def moments(params, x: jax.Array, spread):
         """Means [K, B] and spreads [K, ...] of the K processes."""
-        x = standardised(params, invariants(graphs, space), config.limit)
+        x = standardised(params, x, config.limit)
         cells = params["cells"]
         return jax.lax.map(
             lambda process: (
@@ -126,22 +127,17 @@ def gp(space: CostedSpace, config: GpConfig = GpConfig()) -> Predictor:
             params["processes"],
         )
 
-    def deviation(params, graphs: Graphs) -> jax.Array:
-        check_shapes(graphs)
-        means, variances = moments(params, graphs, label_variance)
-        found = jnp.sqrt(jnp.mean(variances, axis=0) + jnp.var(means, axis=0))
-        return jnp.where(is_valid(graphs, len(space.ops)), found, jnp.nan)
+    def deviation(params, x: jax.Array) -> jax.Array:
+        means, variances = moments(params, x, label_variance)
+        return jnp.sqrt(jnp.mean(variances, axis=0) + jnp.var(means, axis=0))
 
-    def covariance(params, graphs: Graphs) -> jax.Array:
-        check_shapes(graphs)
-        means, within = moments(params, graphs, posterior_covariance)
+    def covariance(params, x: jax.Array) -> jax.Array:
+        means, within = moments(params, x, posterior_covariance)
         apart = means - jnp.mean(means, axis=0)[None]
         between = jnp.matmul(apart.T, apart, precision=FLOAT32) / len(means)
-        valid = is_valid(graphs, len(space.ops))
-        found = jnp.mean(within, axis=0) + between
-        return jnp.where(valid[:, None] & valid[None], found, jnp.nan)
+        return jnp.mean(within, axis=0) + between
 
-    return Predictor(init, apply, fit=fit, deviation=deviation, covariance=covariance)
+    return Regression(init, mean, fit, deviation, covariance)
 
 
 def condition(

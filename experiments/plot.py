@@ -1,6 +1,6 @@
 """Plots of finished runs.
 
-python -m experiments.plot RUN ... [--out=runs/plots]
+python -m experiments.plot RUN ... [--out=runs/plots] [--overwrite]
 
 RUN is the folder of a finished run. Each gets scatter_NAME.png, predicted against measured
 accuracy: by its first draw, or, of a run on a file of one's own, every row by the model
@@ -37,7 +37,7 @@ LACKING = (
 
 def define(values: flags.FlagValues) -> None:
     flags.DEFINE_string("out", "runs/plots", "folder of the plots", flag_values=values)
-    command.define_shared(values, ("data_dir", "debug"))
+    command.define_shared(values, ("data_dir", "overwrite", "debug"))
 
 
 def main(values: flags.FlagValues, folders: list[str]) -> int:
@@ -57,6 +57,7 @@ def main(values: flags.FlagValues, folders: list[str]) -> int:
     sentences = [f"{folder}: {LACKING}" for folder in bare]
     if not plots:
         raise UserError(sentences[0])
+    command.check_free(values, *(out / name for name in plots))
     for sentence in sentences:
         print(sentence, file=sys.stderr)
     out.mkdir(parents=True, exist_ok=True)

@@ -201,6 +201,18 @@ def test_an_older_run_on_a_users_own_file_has_its_learning_curve(run, tmp_path, 
     assert said.err == f"{folder}: {plot.LACKING}\n"
 
 
+def test_plots_that_are_there_stay(run, tmp_path, capsys):
+    folder = write_run(tmp_path)
+    there = tmp_path / "out" / f"scatter_{folder.name}.png"
+    there.parent.mkdir()
+    there.write_text("mine")
+    assert run(folder) == 2
+    refused(capsys, f"{there.name} exists; --overwrite replaces it")
+    assert there.read_text() == "mine"
+    assert run(folder, "--overwrite") == 0
+    assert there.read_bytes().startswith(b"\x89PNG")
+
+
 def test_mistakes_are_one_line_and_write_nothing(run, tmp_path, capsys):
     good = write_run(tmp_path)
     unfinished = tmp_path / "unfinished"

@@ -1,6 +1,6 @@
 """How far to trust a standard deviation: coverage of intervals on held-out cells.
 
-python -m experiments.calibration --out=DIR [--runs=runs] [COLUMN ...]
+python -m experiments.calibration --out=DIR [--runs=runs] [--overwrite] [COLUMN ...]
 
 A column is TABLE_N, as in the names of cells; the defaults are nb101_424 and nb201_469.
 Of every finished run whose predictor tells a deviation, each draw is asked for cells that
@@ -33,11 +33,13 @@ from tnasp_jax import benchmarks, runs
 from tnasp_jax.benchmarks import Table
 
 LEVELS = (10, 20, 30, 40, 50, 60, 70, 80, 90, 95)
+FILE, PLOT = "calibration.json", "calibration.png"
 CELLS = 2000  # Held-out cells of a draw, drawn from those that have the label.
 
 
 def main(values: flags.FlagValues, names: list[str]) -> int:
     out = out_folder(values)
+    command.check_free(values, out / FILE, out / PLOT)
     devices.use_all_cores()
     columns: dict[str, dict[str, Any]] = {}
     for name in names or COLUMNS:
@@ -70,11 +72,11 @@ def main(values: flags.FlagValues, names: list[str]) -> int:
         "cells": f"at most {CELLS} a draw, neither training nor validation cells",
     }
     out.mkdir(parents=True, exist_ok=True)
-    runs.write_json(out / "calibration.json", about | {"columns": columns})
-    print(out / "calibration.json")
+    runs.write_json(out / FILE, about | {"columns": columns})
+    print(out / FILE)
     for line in report(columns):
         print(line)
-    save_plot(out / "calibration.png", lambda: draw(columns))
+    save_plot(out / PLOT, lambda: draw(columns))
     return 0
 
 

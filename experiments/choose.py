@@ -45,11 +45,11 @@ def main(values: flags.FlagValues, words: list[str]) -> int:
     if not values.out or not values.recipes:
         raise UserError('--out=FILE and --recipes="FLAGS; FLAGS" are needed')
     command.check_shared(values)
-    if values.workdir or values.from_run or values.resume or values.overwrite:
+    if values.workdir or values.from_run or values.resume:
         raise UserError(
-            "--workdir, --from_run, --resume and --overwrite are of runs; choose writes "
-            "--out alone, and replaces it"
+            "--workdir, --from_run and --resume are of runs; choose writes --out alone"
         )
+    command.check_out(values, Path(values.out))
     devices.use_all_cores()
     table = table_command.load_table(values, words[0])
     texts = [text.strip() for text in values.recipes.split(";")]

@@ -44,8 +44,7 @@ def define(values: flags.FlagValues) -> None:
     spaces = f"the file's search space, one of {', '.join(SPACES)}; needed"
     flags.DEFINE_string("space", None, spaces, flag_values=values)
     flags.DEFINE_string("out", None, "the file to write; needed", flag_values=values)
-    flags.DEFINE_bool("overwrite", False, "replace --out", flag_values=values)
-    flags.DEFINE_bool("quiet", False, "no progress", flag_values=values)
+    command.define_shared(values, ("overwrite", "quiet"))
 
 
 def main(values: flags.FlagValues, files: list[str]) -> int:
@@ -61,7 +60,8 @@ def main(values: flags.FlagValues, files: list[str]) -> int:
     if len(files) != 1:
         raise UserError(f"expected one official file, got {len(files)}")
     source, out = Path(files[0]), Path(values.out)
-    _check_places(source, out, values.overwrite)
+    _check_places(source, out)
+    command.check_free(values, out)
     convert = {
         "nasbench101": _nasbench101,
         "nasbench201": _nasbench201,
@@ -78,12 +78,10 @@ def main(values: flags.FlagValues, files: list[str]) -> int:
     return 0
 
 
-def _check_places(source: Path, out: Path, overwrite: bool) -> None:
+def _check_places(source: Path, out: Path) -> None:
     """UserError before the long reading rather than after it."""
     if not source.exists():
         raise UserError(f"{source}: no such file")
-    if out.exists() and not overwrite:
-        raise UserError(f"{out} exists; --overwrite replaces it")
     if out.is_dir() or out.resolve() == source.resolve():
         raise UserError(f"--out={out}: expected a file beside the official one")
     folder = next(parent for parent in out.absolute().parents if parent.exists())

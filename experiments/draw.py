@@ -1,6 +1,7 @@
 """Draws an architecture.
 
 python -m experiments.draw --space=NAME ARCHITECTURE [--out=FILE.svg|FILE.png]
+    [--overwrite]
 
 ARCHITECTURE is the text of the space; of the space `custom` it is one line of JSON with
 ops and edges. Without --out the SVG goes to stdout. What computes nothing that the output
@@ -26,6 +27,7 @@ def define(values: flags.FlagValues) -> None:
     flags.DEFINE_string("space", None, text, flag_values=values)
     text = "file to write, .svg or .png; default: svg to stdout"
     flags.DEFINE_string("out", None, text, flag_values=values)
+    command.define_shared(values, ("overwrite",))
 
 
 def main(values: flags.FlagValues, texts: list[str]) -> int:
@@ -38,7 +40,7 @@ def main(values: flags.FlagValues, texts: list[str]) -> int:
         if out is None:
             sys.stdout.write(drawing.file_of(picture, "svg").decode())
             return 0
-        check_out(out)
+        check_out(values, out)
         content = drawing.file_of(picture, out.suffix[1:].lower())
     except ModuleNotFoundError:
         raise UserError("matplotlib is missing; pip install '.[plots]'") from None
@@ -66,13 +68,11 @@ def space_of(name: str | None, text: str) -> Space:
     return get_space(name)
 
 
-def check_out(out: Path) -> None:
+def check_out(values: flags.FlagValues, out: Path) -> None:
     """UserError if a drawing cannot be written there."""
     if out.suffix[1:].lower() not in drawing.FORMATS:
         raise UserError(f"--out={out}: expected a file that ends in .svg or .png")
-    if out.is_dir() or not out.parent.is_dir():
-        wrong = "is a folder" if out.is_dir() else "its folder does not exist"
-        raise UserError(f"--out={out}: {wrong}; name a file in a folder that is there")
+    command.check_out(values, out)
 
 
 if __name__ == "__main__":

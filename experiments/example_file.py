@@ -1,6 +1,6 @@
 """Writes the example of a user's own file: cells with accuracies, as csv.
 
-python -m experiments.example_file --out=experiments/examples/digits_cells.csv
+python -m experiments.example_file --out=experiments/examples/digits_cells.csv --overwrite
 
 The rows are cells of NAS-Bench-201 drawn from the embedded table, with their validation
 and test accuracy on 8 x 8 digits; operations that are on no path are left out.
@@ -27,11 +27,13 @@ COLUMNS = ("ops", "edges", "val_acc", "test_acc")
 def define(values: flags.FlagValues) -> None:
     flags.DEFINE_string("out", None, "the csv file; needed", flag_values=values)
     flags.DEFINE_integer("rows", 200, "cells", lower_bound=1, flag_values=values)
+    command.define_shared(values, ("overwrite",))
 
 
 def main(values: flags.FlagValues) -> int:
     if not values.out:
         raise UserError("--out is missing; name the csv file")
+    command.check_out(values, Path(values.out))
     table = benchmarks.load("nb201digits")
     text = example(table, values.rows)
     try:

@@ -27,7 +27,7 @@ def define(values: flags.FlagValues) -> None:
         values,
         flags.ListSerializer(","),
     )
-    flags.DEFINE_bool("overwrite", False, "replace what --out names", values)
+    command.define_shared(values, ("overwrite",))
 
 
 def main(values: flags.FlagValues) -> int:
@@ -36,7 +36,8 @@ def main(values: flags.FlagValues) -> int:
     if not values.out:
         raise UserError("--out is missing; name the file to write")
     out = Path(values.out)
-    _check_out(out, values.overwrite)
+    command.check_out(values, out)
+    command.check_free(values, out.with_name(out.name + ".json"))
     export.check(values.platforms)
     run = runs.load(values.run)
     try:
@@ -51,16 +52,6 @@ def main(values: flags.FlagValues) -> int:
     )
     print(export.how_to_load(run, out))
     return 0
-
-
-def _check_out(out: Path, overwrite: bool) -> None:
-    if not out.parent.is_dir():
-        raise UserError(f"--out={out}: no such folder as {out.parent}")
-    if out.is_dir():
-        raise UserError(f"--out={out} is a folder; name the file to write")
-    for path in (out, out.with_name(out.name + ".json")):
-        if path.exists() and not overwrite:
-            raise UserError(f"{path} exists; give another --out, or --overwrite")
 
 
 if __name__ == "__main__":

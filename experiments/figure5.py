@@ -1,6 +1,6 @@
 """Figure 5: how well each predictor ranks the best architectures, from run folders.
 
-python -m experiments.figure5 --out=DIR [--runs=runs] [--keep] [COLUMN ...]
+python -m experiments.figure5 --out=DIR [--runs=runs] [--keep|--overwrite] [COLUMN ...]
 
 A column is TABLE_N, as in the names of cells; the defaults are nb101_424 and nb201_469.
 Every finished run of a column without self-evolution takes part. DIR gets figure5.json,
@@ -30,7 +30,7 @@ from experiments.shell.command import UserError
 from experiments.shell.progress import Progress
 from tnasp_jax import benchmarks, runs
 
-FILE = "figure5.json"
+FILE, PLOT = "figure5.json", "figure5.png"
 
 
 def define(values: flags.FlagValues) -> None:
@@ -42,6 +42,10 @@ def define(values: flags.FlagValues) -> None:
 
 def main(values: flags.FlagValues, names: list[str]) -> int:
     out = out_folder(values)
+    if values.keep and values.overwrite:
+        raise UserError("--keep goes on from what --overwrite replaces; give one")
+    if not values.keep:
+        command.check_free(values, out / FILE, out / PLOT)
     home = Path(values.runs)
     columns = _kept(out) if values.keep else {}
     found = {name: find_runs(home, name) for name in names or COLUMNS}
@@ -69,7 +73,7 @@ def main(values: flags.FlagValues, names: list[str]) -> int:
     out.mkdir(parents=True, exist_ok=True)
     runs.write_json(out / FILE, about | {"columns": columns})
     print(out / FILE)
-    save_plot(out / "figure5.png", lambda: draw(columns))
+    save_plot(out / PLOT, lambda: draw(columns))
     return 0
 
 

@@ -215,12 +215,14 @@ def define(values: flags.FlagValues) -> None:
     flags.DEFINE_integer(
         "workers", 1, "processes, one thread each", lower_bound=1, flag_values=values
     )
+    command.define_shared(values, ("overwrite",))
 
 
 def main(values: flags.FlagValues) -> None:
     for name in ("workdir", "out"):
         if not values[name].value:
             raise UserError(f"--{name} is missing; name the {values[name].help}")
+    command.check_free(values, Path(values.out))
     measure(Path(values.workdir), Path(values.out), values.workers)
 
 

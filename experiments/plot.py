@@ -1,13 +1,16 @@
 """Plots of finished runs.
 
-python -m experiments.plot RUN ... [--out=runs/plots]
+python -m experiments.plot RUN ... [--out=runs/plots] [--overwrite]
 
 RUN is the folder of a finished run. Each gets scatter_NAME.png, predicted against measured
-accuracy by its first draw; one with self-evolution also rounds_NAME.png, what each round
+accuracy: by its first draw, or, of a run on a file of one's own, every row by the model
+that did not learn it. One with self-evolution also gets rounds_NAME.png, what each round
 did. Runs of one table that differ in the number of labels give one
 learning_curve_*.png, a curve for each predictor. Prints the files that it wrote.
 """
 
+import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +30,14 @@ from tnasp_jax.spaces import custom_cells
 Plots = dict[str, Drawer]
 """How to draw the plot of a file's name."""
 
+LACKING = (
+    "keeps no labels to plot predictions against; repeat its command with --overwrite"
+)
+
 
 def define(values: flags.FlagValues) -> None:
     flags.DEFINE_string("out", "runs/plots", "folder of the plots", flag_values=values)
-    command.define_shared(values, ("data_dir", "debug"))
+    command.define_shared(values, ("data_dir", "overwrite", "debug"))
 
 
 def main(values: flags.FlagValues, folders: list[str]) -> int:
@@ -46,11 +53,13 @@ def main(values: flags.FlagValues, folders: list[str]) -> int:
     for folder, summary in found.items():
         plots |= of_run(folder, summary, command.data_dir(values), tables)
     plots |= plot_curves.of_runs(list(found.values()))
+    bare = [folder for folder in found if lacks_labels(folder, found[folder])]
+    sentences = [f"{folder}: {LACKING}" for folder in bare]
     if not plots:
-        raise UserError(
-            f"{folders[0]}: no plot; a run on a file of one's own has a learning curve "
-            "where it was trained with --learning_curve"
-        )
+        raise UserError(sentences[0])
+    command.check_free(values, *(out / name for name in plots))
+    for sentence in sentences:
+        print(sentence, file=sys.stderr)
     out.mkdir(parents=True, exist_ok=True)
     for name, draw in plots.items():
         save_plot(out / name, draw)
@@ -96,18 +105,30 @@ def of_run(
       ValueError: if the table of the run is not there.
     """
     plots: Plots = {}
-    # Labels of a user's own file are not in the run.
-    if summary.get("space") != custom_cells.NAME:
-        name = summary["table"]
-        if name not in tables:
-            tables[name] = benchmarks.load(name, data_dir)
-        results.check_data(folder, summary, tables[name])
-        plots[f"scatter_{summary['name']}.png"] = scatter(folder, summary, tables[name])
+    name = f"scatter_{summary['name']}.png"
+    if not is_own(summary):
+        table = summary["table"]
+        if table not in tables:
+            tables[table] = benchmarks.load(table, data_dir)
+        results.check_data(folder, summary, tables[table])
+        plots[name] = scatter(folder, summary, tables[table])
+    elif not lacks_labels(folder, summary):
+        plots[name] = scatter_of_folds(folder, summary)
     if rounds := summary.get("self_evolution_rounds"):
         plots[f"rounds_{summary['name']}.png"] = lambda: plot_curves.rounds(
             summary, rounds
         )
     return plots
+
+
+def is_own(summary: dict[str, Any]) -> bool:
+    """Whether a run is on a file of one's own, whose draws are folds."""
+    return summary.get("space") == custom_cells.NAME
+
+
+def lacks_labels(folder: Path, summary: dict[str, Any]) -> bool:
+    """Whether a run on a file of one's own keeps no labels beside its scores."""
+    return is_own(summary) and not results.keeps_labels(folder)
 
 
 def scatter(folder: Path, summary: dict[str, Any], table: Table) -> Drawer:
@@ -117,26 +138,58 @@ def scatter(folder: Path, summary: dict[str, Any], table: Table) -> Drawer:
     index = index if index.ndim == 1 else index[0]
     measured = table.label(summary["eval_target"])[index]
     learnt = np.flatnonzero(np.isin(index, train[0]) & np.isfinite(measured))
-    target, _, _ = summary["targets"][summary["eval_target"]].partition(", fraction")
     title = (
         f"{TITLES.get(table.name, table.name)}: {plot_curves.label(summary)}, "
         f"{summary['n_train']} training cells, draw of seed {summary['seeds'][0]}\n"
-        f"{_taus(summary)}\n{target}"
+        f"{_taus(summary)}\n{_target(summary)}"
     )
+    return _drawer(summary, scores[0], measured, title, learnt if len(learnt) else None)
 
+
+def scatter_of_folds(folder: Path, summary: dict[str, Any]) -> Drawer:
+    """How to draw predicted against measured accuracy of the rows of all folds, each by
+    the model of the other folds."""
+    scores, measured = (
+        array.ravel()
+        for array in results.read_predictions(folder, "scores", "measured")
+    )
+    first = (
+        f"{summary['table']}: {plot_curves.label(summary)}, "
+        f"{np.isfinite(measured).sum():,} rows, each predicted by a model that learnt "
+        f"{summary['n_train']:,} others"
+    )
+    tau = results.mean_std(summary["kendall_tau"])
+    second = f"cross-validated: tau-b {tau}, mean of {len(summary['seeds'])} folds"
+    second += _ceiling(summary)
+    title = "\n".join([*textwrap.wrap(first, 90), second, _target(summary)])
+    return _drawer(summary, scores, measured, title)
+
+
+def _drawer(
+    summary: dict[str, Any],
+    predicted: np.ndarray,
+    measured: np.ndarray,
+    title: str,
+    learnt: np.ndarray | None = None,
+) -> Drawer:
     def draw():
         from tnasp_jax import plotting
 
         return plotting.scatter(
-            scores[0],
+            predicted,
             measured,
             title=title,
             predicted_label=f"predicted {summary['train_target']}",
             measured_label=f"measured {summary['eval_target']}",
-            highlighted=learnt if len(learnt) else None,
+            highlighted=learnt,
         )
 
     return draw
+
+
+def _target(summary: dict[str, Any]) -> str:
+    """What the label is that predictions are ranked by."""
+    return summary["targets"][summary["eval_target"]].partition(", fraction")[0]
 
 
 def _taus(summary: dict[str, Any]) -> str:
@@ -147,9 +200,13 @@ def _taus(summary: dict[str, Any]) -> str:
     said += f" over {summary['n_test']:,} cells"
     if len(tau["per_seed"]) > 1:
         said += f"; {len(tau['per_seed'])} draws: {results.mean_std(tau)}"
-    if summary.get("ceiling") is not None:
-        said += f"; ceiling {summary['ceiling']:.3f} (training label itself)"
-    return said
+    return said + _ceiling(summary)
+
+
+def _ceiling(summary: dict[str, Any]) -> str:
+    if summary.get("ceiling") is None:
+        return ""
+    return f"; ceiling {summary['ceiling']:.3f} (training label itself)"
 
 
 if __name__ == "__main__":

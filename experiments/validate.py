@@ -7,6 +7,8 @@ file with the columns ops and edges, or a jsonl file, and its labels are looked 
 those that --train_label and --test_label name, or every column of accuracies. Prints a
 line for each bad row, with its number (from 0), the line of the file (from 1) and what is
 wrong, and a line for each label of which nothing can be learnt. Exits 1 if there is any.
+Of the space `custom`, whose operations are the file's own, it also lists these and the
+sizes of the graphs: a name that one row alone has may be a slip.
 """
 
 from pathlib import Path
@@ -17,12 +19,14 @@ from experiments.own_space import custom_flags
 from experiments.shell import command
 from experiments.shell.command import UserError
 from tnasp_jax.benchmarks import custom
+from tnasp_jax.benchmarks.custom_contents import Contents, Operation, nearest
 from tnasp_jax.benchmarks.custom_rows import Problem
 from tnasp_jax.spaces import SPACES, get_space
 from tnasp_jax.spaces import custom as custom_space
 from tnasp_jax.spaces.base import validate
 
 BAD = 1
+SHOWN = 20  # The most and the least used operations that are listed.
 OF_CUSTOM = ("train_label", "test_label", "percent", "ops", "num_nodes")
 
 
@@ -66,7 +70,39 @@ def _custom(values: flags.FlagValues, path: Path) -> int:
             f"not looked at: {', '.join(found.others)}; name labels by --train_label "
             "and --test_label"
         )
+    if found.contents:
+        print("\n".join(listed(found.contents)))
     return BAD if found.columns else code
+
+
+def listed(contents: Contents) -> list[str]:
+    """Lines on the graphs of a file: their sizes and operations."""
+    nodes, edges = (_range(each) for each in (contents.nodes, contents.edges))
+    found = contents.operations
+    ends, more = found, []
+    if len(found) > 2 * SHOWN:
+        ends = [*found[:SHOWN], *found[-SHOWN:]]
+        more = [f"  ... {len(found) - 2 * SHOWN} more"]
+    width = max(len(each.name) for each in ends)
+    lines = [_use(each, found, width) for each in ends]
+    return [
+        f"{contents.graphs} graphs of {nodes} nodes and {edges} edges",
+        "operations, and how many graphs have them:",
+        *(lines[:SHOWN] + more + lines[SHOWN:]),
+    ]
+
+
+def _range(ends: tuple[int, int]) -> str:
+    return str(ends[0]) if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"
+
+
+def _use(operation: Operation, known: list[Operation], width: int) -> str:
+    line = f"  {operation.name:{width}} {operation.count:>7,}"
+    if operation.count > 1 or not (near := nearest(operation.name, known)):
+        return line
+    return (
+        f"{line}  row {operation.row}, line {operation.line} alone; nearest: {near!r}"
+    )
 
 
 def _tell(space: str, count: int, problems: list[Problem]) -> int:

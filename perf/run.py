@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from absl import flags
 
+from experiments.shell import command
 from perf.processes import Arrangement, Worker, faster, interleaved, report
 
 ALL_CELLS = 423_624
@@ -157,6 +158,7 @@ class Bench:
 
 def define(values: flags.FlagValues) -> None:
     flags.DEFINE_string("out", None, "file to write, JSON", flag_values=values)
+    command.define_shared(values, ("overwrite",))
     flags.DEFINE_enum(
         "only", None, ["scoring", "training"], "leave the rest out", flag_values=values
     )
@@ -179,8 +181,7 @@ def main(values: flags.FlagValues) -> int:
     if not values.out:
         raise ValueError("--out=FILE is missing")
     out = Path(values.out)
-    if not out.parent.is_dir():
-        raise ValueError(f"--out={out}: no folder {out.parent}")
+    command.check_out(values, out)
     if importlib.util.find_spec("torch") is None:
         raise ValueError("perf.run needs PyTorch as the peer: pip install '.[perf]'")
     with tempfile.TemporaryDirectory() as folder:
@@ -336,6 +337,4 @@ def _word(count: int) -> str:
 
 
 if __name__ == "__main__":
-    from experiments.shell import command
-
     command.run(main, define)

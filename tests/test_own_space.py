@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments import custom, example_file, predict, validate
+from experiments import custom, example_file, plot, predict, validate
 from experiments.own_space import custom_flags
 from experiments.shell import command, devices
 from tnasp_jax import benchmarks
@@ -19,6 +19,7 @@ EXAMPLE = ROOT / "experiments" / "examples" / "digits_cells.csv"
 COMMANDS = {
     "custom": (custom.main, custom_flags.define, ""),
     "validate": (validate.main, validate.define, "FILE"),
+    "plot": (plot.main, plot.define, "RUN ..."),
     "predict": (predict.main, predict.define, "ARCHITECTURE ..."),
 }
 
@@ -49,6 +50,7 @@ def test_the_commands_run(tmp_path, monkeypatch, capsys):
     (tmp_path / "experiments").symlink_to(ROOT / "experiments")
     assert call("validate") == 0
     assert call("train", "--predictor=regression_nas", "--epochs=2", "--folds=3") == 0
+    assert call("plot") == 0
     assert call("predict") == 0
     namespace = {}
     exec(block("python"), namespace)

@@ -91,7 +91,7 @@ def run_cell(
         workdir,
     )
     index, scores = score_draws(cell, predictor, table, draws, params, quiet)
-    results.save_predictions(workdir, cell, draws, index, scores, proxies)
+    results.save_predictions(workdir, cell, table, draws, index, scores, proxies)
     summary = results.summarise(cell, table, draws, index, scores)
     summary["self_evolution_rounds"] = [
         line for line in trainer.journal.lines if line["stage"] == "evolve"

@@ -5,7 +5,7 @@ import importlib.metadata
 import json
 import platform
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from experiments.shell.command import UserError
 from tnasp_jax import benchmarks, metrics, runs
 from tnasp_jax.benchmarks import Table
 from tnasp_jax.predictors import get_predictor
+from tnasp_jax.spaces.custom import CustomSpace
 from tnasp_jax.training.supervised import steps_per_epoch
 
 
@@ -95,12 +96,13 @@ def train_steps(cell: Cell, table: Table) -> int:
 def save_predictions(
     workdir: Path,
     cell: Cell,
+    table: Table,
     draws: Draws,
     index: np.ndarray,
     scores: np.ndarray,
     proxies: jax.Array | None,
 ) -> None:
-    """Writes predictions.npz; scores and ybar are accuracies."""
+    """Writes predictions.npz; scores, ybar and measured are accuracies."""
     arrays = {
         "index": index.astype(np.int32),
         "scores": scores.astype(np.float32),
@@ -111,16 +113,31 @@ def save_predictions(
     if proxies is not None:
         to_accuracy = jax.vmap(lambda scale, units: scale.to_accuracy(units))
         arrays["ybar"] = np.asarray(to_accuracy(draws.scale, proxies))
+    if isinstance(table.space, CustomSpace):
+        # A user's file may move or change; a benchmark's table is always there.
+        arrays["measured"] = table.label(cell.eval_targets[0])[index]
     with runs.replacing(workdir / "predictions.npz") as path, open(path, "wb") as file:
         np.savez_compressed(file, **arrays)
 
 
 def read_predictions(folder: Path, *names: str) -> list[np.ndarray]:
     """Arrays of the predictions.npz of a run; UserError if the file is damaged."""
+    with _predictions(folder) as saved:
+        return [saved[name] for name in names]
+
+
+def keeps_labels(folder: Path) -> bool:
+    """Whether the predictions.npz of a run has what was measured beside the scores."""
+    with _predictions(folder) as saved:
+        return "measured" in saved
+
+
+@contextlib.contextmanager
+def _predictions(folder: Path) -> Iterator[Any]:
     path = folder / "predictions.npz"
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as saved:
-            return [saved[name] for name in names]
+            yield saved
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         raise UserError(f"{path}: not the predictions of a finished run") from None
 

@@ -48,7 +48,7 @@ def define(values: flags.FlagValues) -> None:
     """The flags of a command that makes a figure from run folders."""
     flags.DEFINE_string("out", None, "folder of the two files", flag_values=values)
     flags.DEFINE_string("runs", "runs", "folder of run folders", flag_values=values)
-    command.define_shared(values, ("data_dir", "quiet", "debug"))
+    command.define_shared(values, ("data_dir", "overwrite", "quiet", "debug"))
 
 
 def out_folder(values: flags.FlagValues) -> Path:

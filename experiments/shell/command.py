@@ -30,6 +30,8 @@ from experiments.shell.strict_flags import UserError, parse
 
 __all__ = [
     "UserError",
+    "check_free",
+    "check_out",
     "check_shared",
     "data_dir",
     "define_shared",
@@ -216,7 +218,7 @@ _SHARED: list[tuple[str, Kind, str | None, str]] = [
 ]
 _SHARED_SWITCHES = [
     ("resume", "go on with the run that --workdir holds"),
-    ("overwrite", "replace the run that --workdir holds"),
+    ("overwrite", "replace the run that --workdir holds, or what --out names"),
     ("quiet", "no progress"),
     ("debug", "show tracebacks"),
 ]
@@ -256,6 +258,26 @@ def check_shared(values: flags.FlagValues) -> None:
         raise UserError("--resume keeps the run that --overwrite removes; give one")
     if values.from_run and values.self_evolution == "off":
         raise UserError("--from_run is where self-evolution starts; it is off here")
+
+
+# What commands write.
+
+
+def check_free(values: flags.FlagValues, *paths: Path) -> None:
+    """UserError if a file is there that --overwrite was not given for."""
+    for path in paths:
+        if path.exists() and not values.overwrite:
+            raise UserError(
+                f"{path} exists; --overwrite replaces it, or name another --out"
+            )
+
+
+def check_out(values: flags.FlagValues, out: Path) -> None:
+    """UserError if --out cannot be written: it is a folder, in none, or not free."""
+    if out.is_dir() or not out.parent.is_dir():
+        wrong = "is a folder" if out.is_dir() else "its folder does not exist"
+        raise UserError(f"--out={out}: {wrong}; name a file in a folder that is there")
+    check_free(values, out)
 
 
 # What commands read.

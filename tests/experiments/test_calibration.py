@@ -66,6 +66,10 @@ def test_the_command_asks_the_runs_that_tell_a_deviation(finished, tmp_path):
     means = [column["predictors"]["gp"]["coverage"][str(p)]["mean"] for p in LEVELS]
     assert means == sorted(means) and 40 < means[LEVELS.index(80)] < 100
     assert (tmp_path / "calibration.png").read_bytes()[:4] == b"\x89PNG"
+    again = run("experiments.calibration", f"--runs={finished}", f"--out={tmp_path}")
+    assert again.returncode == 2 and again.stderr.startswith(
+        f"error: {tmp_path / 'calibration.json'} exists; --overwrite replaces it"
+    )
 
 
 @pytest.mark.parametrize(

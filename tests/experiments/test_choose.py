@@ -85,6 +85,7 @@ def test_each_recipe_is_judged_on_the_validation_cells(
         (["--out=x.json"], "--recipes"),
         (["--recipes=--units=rank"], "--out=FILE"),
         (["--recipes=--unit=rank", "--out=x.json"], "unit"),
+        (["--recipes=--units=rank", "--out=no/x.json"], "its folder does not exist"),
     ],
 )
 def test_mistakes_are_one_line(run, tmp_path, monkeypatch, capsys, arguments, message):
@@ -93,6 +94,16 @@ def test_mistakes_are_one_line(run, tmp_path, monkeypatch, capsys, arguments, me
     error = capsys.readouterr().err
     assert message in error and len(error.splitlines()) == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_is_there_stays(run, tmp_path, capsys):
+    out = tmp_path / "out.json"
+    out.write_text("mine")
+    assert run(f"--out={out}", "--recipes=--units=rank") == 2
+    assert "out.json exists; --overwrite replaces it" in capsys.readouterr().err
+    assert out.read_text() == "mine"
+    assert run(f"--out={out}", "--recipes=--units=rank", "--overwrite") == 0
+    assert json.loads(out.read_text())["recipes"]
 
 
 def test_an_unknown_table_is_a_mistake(run, capsys):

@@ -314,16 +314,18 @@ def test_a_folder_of_nasbench201(call, texts, tmp_path, monkeypatch):
         (["--space=nasbench101", "FILE"], "--out is missing"),
         (["--space=nasbench101", "--out=OUT"], "expected one official file, got 0"),
         (["--space=nasbench101", "nowhere", "--out=OUT"], "nowhere: no such file"),
-        (["--space=nasbench101", "FILE", "--out=FILE"], "exists; --overwrite"),
+        (["--space=nasbench101", "FILE", "--out=OTHER"], "exists; --overwrite"),
         (["--space=nasbench101", "FILE", "--out=FILE/x"], "cannot be written"),
         (["--space=nasbench101", "FILE", "--out=FILE", "--overwrite"], "beside the"),
     ],
 )
 def test_a_mistake_is_one_line(call, tmp_path, arguments, message):
     source = write(tmp_path / "f.tfrecord", records())
-    names = {"FILE": str(source), "OUT": str(tmp_path / "out")}
-    arguments = [re.sub("FILE|OUT", lambda m: names[m[0]], a) for a in arguments]
+    other = tmp_path / "other.npz"
+    other.write_text("mine")
+    names = {"FILE": str(source), "OTHER": str(other), "OUT": str(tmp_path / "out")}
+    arguments = [re.sub("FILE|OTHER|OUT", lambda m: names[m[0]], a) for a in arguments]
     code, lines, err = call(*arguments)
     assert (code, lines, len(err.splitlines())) == (2, [], 1)
     assert message in err
-    assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "out").exists() and other.read_text() == "mine"

@@ -104,6 +104,8 @@ def test_a_run_and_what_can_be_done_with_it(run, commands, cells, tmp_path, caps
         assert sorted(saved["index"].ravel()) == list(range(40))
         for index, train in zip(saved["index"], saved["train_index"], strict=True):
             assert not set(index) & set(train)
+        measured = np.array([row["test_acc"] for row in cells], np.float32)
+        np.testing.assert_array_equal(saved["measured"], measured[saved["index"]])
 
     loaded = runs.load(tmp_path / "run")
     table = read(path, train_label="val_acc")

@@ -31,7 +31,12 @@ def test_a_file_is_written_and_named(run, tmp_path, capsys, ending):
     assert run(*given) == 0
     assert capsys.readouterr() == (f"{out}\n", "")
     first = out.read_bytes()
-    assert run(*given) == 0
+    assert run(*given) == 2
+    assert capsys.readouterr() == (
+        "",
+        f"error: {out} exists; --overwrite replaces it, or name another --out\n",
+    )
+    assert run(*given, "--overwrite") == 0
     assert out.read_bytes() == first
     assert [path.name for path in tmp_path.iterdir()] == [out.name]
 

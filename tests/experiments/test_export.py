@@ -74,7 +74,7 @@ def test_a_file_that_is_there_stays(commands, folder, tmp_path, capsys):
     capsys.readouterr()
     arguments = (f"--run={folder}", f"--out={out}")
     assert call(commands, *arguments) == 2
-    assert "exists; give another --out, or --overwrite" in capsys.readouterr().err
+    assert "exists; --overwrite replaces it" in capsys.readouterr().err
     assert out.read_text() == "mine" and len(list(tmp_path.iterdir())) == 1
     assert call(commands, *arguments, "--overwrite") == 0
     assert out.read_bytes() != b"mine"
@@ -86,7 +86,7 @@ def test_a_file_that_is_there_stays(commands, folder, tmp_path, capsys):
         (["--out=OUT"], "--run is missing"),
         (["--run=RUN"], "--out is missing"),
         (["--run=nowhere", "--out=OUT"], "nowhere: no such folder"),
-        (["--run=RUN", "--out=nowhere/OUT"], "no such folder as nowhere"),
+        (["--run=RUN", "--out=nowhere/OUT"], "its folder does not exist"),
         (["--run=RUN", "--out=."], "is a folder"),
         (["--run=RUN", "--out=OUT", "--platforms=cpu,gpu"], "got cpu, gpu"),
         (["--run=RUN", "--out=OUT", "--platforms="], "platforms"),

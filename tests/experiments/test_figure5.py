@@ -155,7 +155,13 @@ def test_keep_goes_on_from_the_file_that_is_there(home, run, tmp_path, capsys):
     after = columns_of(out)["nb201digits_78"]["predictors"]
     assert list(after) == ["tnasp", "gp", "best"]
     assert after["tnasp"] == before["tnasp"] and after["gp"] != before["gp"]
-    assert run("nb201digits_78") == 0
+    capsys.readouterr()
+    assert run("--keep", "--overwrite", "nb201digits_78") == 2
+    said(capsys, "--keep goes on from what --overwrite replaces")
+    assert run("nb201digits_78") == 2
+    said(capsys, "figure5.json exists; --overwrite replaces it")
+    assert columns_of(out)["nb201digits_78"]["predictors"] == after
+    assert run("--overwrite", "nb201digits_78") == 0
     assert list(columns_of(out)["nb201digits_78"]["predictors"]) == ["gp", "best"]
 
 

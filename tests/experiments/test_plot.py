@@ -157,22 +157,60 @@ def test_runs_that_are_not_comparable_share_no_curve(tmp_path):
     assert plot_curves.of_runs([one, other]) == {}
 
 
-def test_a_users_own_file_has_its_learning_curve(run, tmp_path, capsys):
+def write_own(home, arrays=None, **changes):
+    """A made run of two folds on a file of one's own."""
+    own = {"name": "mine", "table": "mine", "space": "custom", "ceiling": None}
+    folder = write_run(home, "best", 40, **own | changes)
+    if arrays:
+        np.savez(folder / "predictions.npz", **arrays)
+    return folder
+
+
+def test_a_users_own_file_has_the_rows_of_all_folds(run, tmp_path, capsys):
+    measured = np.array([[0.1, 0.2, np.nan], [0.3, 0.4, 0.5]], np.float32)
+    arrays = {"scores": 0.9 * measured + 0.05, "measured": measured}
+    folder = write_own(tmp_path, arrays)
+    assert run(folder) == 0
+    said = capsys.readouterr()
+    assert said.out.split() == [str(tmp_path / "out" / "scatter_mine.png")]
+    assert said.err == ""
+    figure = plot.scatter_of_folds(folder, plot.read(folder))()
+    (axes,) = figure.axes
+    (dots,) = axes.collections
+    across = np.sort(np.asarray(dots.get_offsets())[:, 0])
+    np.testing.assert_allclose(across, [10, 20, 30, 40, 50], rtol=1e-5)
+    title = axes.get_title(loc="left")
+    for part in (
+        "mine: best, 5 rows, each predicted by a model that learnt 40 others\n",
+        "cross-validated: tau-b 0.650 (sd 0.014), mean of 2 folds\n",
+    ):
+        assert part in title
+    figure.draw_without_rendering()
+    assert axes.title.get_window_extent().x1 <= figure.bbox.x1
+
+
+def test_an_older_run_on_a_users_own_file_has_its_learning_curve(run, tmp_path, capsys):
     points = [
         {"n_train": size, "kendall_tau": tau(0.5), "kendall_tau_heldout": tau(0.4)}
         for size in (20, 40)
     ]
-    own = {
-        "table": "mine",
-        "space": "custom",
-        "ceiling": None,
-        "learning_curve": points,
-    }
-    folder = write_run(tmp_path, "best", 40, name="mine", **own)
+    folder = write_own(tmp_path, learning_curve=points)
     assert run(folder) == 0
-    assert capsys.readouterr().out.split() == [
-        str(tmp_path / "out" / "learning_curve_mine.png")
-    ]
+    said = capsys.readouterr()
+    assert said.out.split() == [str(tmp_path / "out" / "learning_curve_mine.png")]
+    assert said.err == f"{folder}: {plot.LACKING}\n"
+
+
+def test_plots_that_are_there_stay(run, tmp_path, capsys):
+    folder = write_run(tmp_path)
+    there = tmp_path / "out" / f"scatter_{folder.name}.png"
+    there.parent.mkdir()
+    there.write_text("mine")
+    assert run(folder) == 2
+    refused(capsys, f"{there.name} exists; --overwrite replaces it")
+    assert there.read_text() == "mine"
+    assert run(folder, "--overwrite") == 0
+    assert there.read_bytes().startswith(b"\x89PNG")
 
 
 def test_mistakes_are_one_line_and_write_nothing(run, tmp_path, capsys):
@@ -185,7 +223,7 @@ def test_mistakes_are_one_line_and_write_nothing(run, tmp_path, capsys):
     (tmp_path / "search" / "results.json").write_text('{"name": "x"}')
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "results.json").write_text("{")
-    own = write_run(tmp_path, "x", 40, table="mine", space="custom")
+    own = write_own(tmp_path)
     for folders, message in (
         ([], "no run is named"),
         ([good, tmp_path / "none"], "none: no such folder"),
@@ -193,7 +231,7 @@ def test_mistakes_are_one_line_and_write_nothing(run, tmp_path, capsys):
         ([good, tmp_path / "empty"], "holds no run"),
         ([tmp_path / "search"], "not the results of a training run"),
         ([tmp_path / "broken"], "cannot be read as JSON"),
-        ([own], "no plot; a run on a file of one's own"),
+        ([own], "keeps no labels to plot predictions against; repeat its command"),
     ):
         assert run(*folders) == 2
         refused(capsys, message)

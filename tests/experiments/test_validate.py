@@ -21,6 +21,13 @@ def write(tmp_path):
     return write_
 
 
+def findings(capsys):
+    """The lines before those on what the graphs are, and these."""
+    lines = capsys.readouterr().out.splitlines()
+    at = next(i for i, line in enumerate(lines) if " graphs of " in line)
+    return lines[:at], lines[at:]
+
+
 def test_a_file_of_text(commands, write, capsys):
     path = write("cells.txt", f"{GOOD}\n\n{GOOD[1:]}\n{GOOD}\n|a~0|\n")
     capsys.readouterr()
@@ -45,7 +52,9 @@ def test_a_csv_file(commands, write, capsys):
     )
     capsys.readouterr()
     assert call(commands, "--space=custom", path) == 1
-    assert capsys.readouterr().out.splitlines() == [
+    found, graphs = findings(capsys)
+    assert graphs[0] == "2 graphs of 3 nodes and 2 edges"
+    assert found == [
         "row 1, line 3: edges: expected edges like 0>1 and blanks, got '1-2'",
         "row 2, line 4: expected 2 fields, got 3",
         "row 3, line 5: edges: the edges 1>2>1 form a cycle",
@@ -68,6 +77,44 @@ def test_a_jsonl_file_and_operations_that_are_named(commands, write, capsys):
     assert "row 1, line 2: ops: 'cnv' at 1 is an unknown operation; did you" in out[0]
     assert "row 2, line 3: adjacency: expected 3 rows, one for each name" in out[1]
     assert "row 3, line 4: expected one line of JSON like" in out[2]
+
+
+def test_operations_and_sizes_are_listed(commands, write, capsys):
+    rows = ["input conv1x1 conv3x3 output,0>1 1>2 2>3 0>3"] * 2
+    rows += ["input conv33 output,0>1 1>2", "input zzz pool output,0>1 0>2 1>3 2>3"]
+    path = write("cells.csv", "\n".join(["ops,edges", *rows, "input,"]))
+    capsys.readouterr()
+    assert call(commands, "--space=custom", path) == 1
+    assert findings(capsys)[1] == [
+        "4 graphs of 3 to 4 nodes and 2 to 4 edges",
+        "operations, and how many graphs have them:",
+        "  input         4",
+        "  output        4",
+        "  conv1x1       2",
+        "  conv3x3       2",
+        "  conv33        1  row 2, line 4 alone; nearest: 'conv3x3'",
+        "  pool          1",
+        "  zzz           1",
+    ]
+
+
+def test_of_many_operations_both_ends_are_listed(commands, write, capsys):
+    rows = [f"input common op{number} output,0>1 1>2 2>3" for number in range(60)]
+    path = write("cells.csv", "\n".join(["ops,edges", *rows]))
+    capsys.readouterr()
+    assert call(commands, "--space=custom", path) == 0
+    lines = findings(capsys)[1][2:]
+    assert len(lines) == 2 * validate.SHOWN + 1
+    assert lines[0].split() == ["common", "60"]
+    assert lines[validate.SHOWN] == "  ... 23 more"
+    assert lines[-1].split() == ["op9", "1"]
+
+
+def test_a_file_without_a_graph_has_no_operations(commands, write, capsys):
+    path = write("cells.csv", "ops,edges\ninput,\n")
+    capsys.readouterr()
+    assert call(commands, "--space=custom", path) == 1
+    assert "graphs" not in capsys.readouterr().out
 
 
 GRAPH = "input conv output,0>1 1>2"
@@ -102,7 +149,7 @@ def test_labels_that_are_named(commands, labelled, capsys):
     path = labelled("acc", *MIXED)
     capsys.readouterr()
     assert call(commands, "--space=custom", "--train_label=acc", path) == 1
-    assert capsys.readouterr().out.splitlines() == SENTENCES
+    assert findings(capsys)[0] == SENTENCES
 
 
 def test_labels_that_are_not_named(commands, labelled, capsys):
@@ -113,7 +160,7 @@ def test_labels_that_are_not_named(commands, labelled, capsys):
     path.write_text(path.read_text() + "".join(f"{GRAPH},n,{a},9,\n" for a in more))
     capsys.readouterr()
     assert call(commands, "--space=custom", path) == 1
-    *rows, count, looked, others = capsys.readouterr().out.splitlines()
+    (*rows, count, looked, others), _ = findings(capsys)
     assert rows == SENTENCES[:6] and count == "6 of 12 rows are bad"
     assert looked == "labels looked at: acc, test"
     assert others == (
@@ -128,8 +175,10 @@ def test_a_test_label_may_be_missing_and_a_training_label_not(
     capsys.readouterr()
     flags = ("--space=custom", path)
     assert call(commands, *flags, "--train_label=a", "--test_label=b") == 0
-    out = capsys.readouterr().out
-    assert out == "all 4 rows are architectures of custom\nlabels looked at: a, b\n"
+    assert findings(capsys)[0] == [
+        "all 4 rows are architectures of custom",
+        "labels looked at: a, b",
+    ]
     assert call(commands, *flags, "--train_label=b", "--test_label=a") == 1
     out = capsys.readouterr().out.splitlines()
     assert [line[:14] for line in out[:2]] == ["row 0, line 2:", "row 2, line 4:"]
@@ -140,7 +189,7 @@ def test_fractions_among_percentages(commands, labelled, capsys):
     capsys.readouterr()
     flags = ("--space=custom", "--train_label=acc", path)
     assert call(commands, *flags, "--percent") == 1
-    assert capsys.readouterr().out.splitlines() == [
+    assert findings(capsys)[0] == [
         "row 1, line 3: acc: 0.93 among percentages reads as a fraction; write 93, or "
         "all of the column as fractions",
         "row 6, line 8: acc: expected a percentage in 0 .. 100, got 101",

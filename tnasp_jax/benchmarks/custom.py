@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tnasp_jax.benchmarks import table as table_lib
+from tnasp_jax.benchmarks.custom_contents import Contents, contents_of
 from tnasp_jax.benchmarks.custom_labels import BadColumn, is_accuracy, read_label
 from tnasp_jax.benchmarks.custom_rows import (
     GRAPH_COLUMNS,
@@ -55,6 +56,7 @@ class Findings(NamedTuple):
       columns: what is wrong with columns as a whole.
       labels: columns that were read as accuracies, the one to learn from first.
       others: columns that were not looked at.
+      contents: sizes and operations of the rows that are graphs; None if none is.
     """
 
     num_rows: int
@@ -62,12 +64,13 @@ class Findings(NamedTuple):
     columns: list[BadColumn]
     labels: list[str]
     others: list[str]
+    contents: Contents | None
 
 
 class _Content(NamedTuple):
     """M rows as read, G of them graphs."""
 
-    cells: list[Cell]  # [G]
+    cells: dict[int, Cell]  # Row -> graph, G of them.
     space: CustomSpace | None
     labels: dict[str, np.ndarray]  # Name -> [M] float64 as written, NaN for none.
     problems: list[Problem]
@@ -106,7 +109,7 @@ def read(
     content = _check(path, rows, names, percent, space)
     if content.columns:
         raise content.columns[0]
-    made, cells = content.space, content.cells
+    made, cells = content.space, list(content.cells.values())
     if content.problems or made is None:
         raise BadRows(path, list(map(str, _first_of_each(content.problems))))
     top = 100 if percent else 1
@@ -157,6 +160,7 @@ def find_problems(
         content.columns,
         list(labels),
         [name for name in known if name not in labels],
+        contents_of(content.cells, rows),
     )
 
 
@@ -203,7 +207,7 @@ def suspects(table: Table) -> list[str]:
 
 def _cells(
     rows: list[Row], space: Mapping[str, Any]
-) -> tuple[list[Cell], CustomSpace | None, list[Problem]]:
+) -> tuple[dict[int, Cell], CustomSpace | None, list[Problem]]:
     """The graphs, the space of those that are any, and every row that is none."""
     cells: dict[int, Cell] = {}
     problems = []
@@ -215,14 +219,14 @@ def _cells(
         except ValueError as error:
             problems.append(Problem(number, row.line, str(error)))
     if not cells:
-        return [], None, problems
+        return {}, None, problems
     made = custom.of_cells(cells.values(), **space)
     for number, cell in cells.items():
         try:
             made.check(cell)
         except ValueError as error:
             problems.append(Problem(number, rows[number].line, str(error)))
-    return list(cells.values()), made, problems
+    return cells, made, problems
 
 
 def _cell(fields: Mapping[str, Any]) -> Cell:

@@ -1,4 +1,4 @@
-"""Plots of finished runs.
+"""Plots of finished runs and searches.
 
 python -m experiments.plot RUN ... [--out=runs/plots] [--overwrite]
 
@@ -6,7 +6,8 @@ RUN is the folder of a finished run. Each gets scatter_NAME.png, predicted again
 accuracy: by its first draw, or, of a run on a file of one's own, every row by the model
 that did not learn it. One with self-evolution also gets rounds_NAME.png, what each round
 did. Runs of one table that differ in the number of labels give one
-learning_curve_*.png, a curve for each predictor. Prints the files that it wrote.
+learning_curve_*.png, a curve for each predictor. Folders of searches with --pareto give one
+fronts.png. Prints the files that it wrote.
 """
 
 import sys
@@ -21,6 +22,7 @@ from experiments.cells import results
 from experiments.reports import plot_curves
 from experiments.reports.figures import TITLES, out_folder, save_plot
 from experiments.reports.plot_curves import Drawer
+from experiments.searching import plot_fronts
 from experiments.shell import command
 from experiments.shell.command import UserError
 from tnasp_jax import benchmarks
@@ -44,7 +46,9 @@ def main(values: flags.FlagValues, folders: list[str]) -> int:
     out = out_folder(values)
     if not folders:
         raise UserError("no run is named; give the --workdir of finished runs")
-    found = {Path(folder): read(Path(folder)) for folder in dict.fromkeys(folders)}
+    paths = list(map(Path, dict.fromkeys(folders)))
+    searches = [path for path in paths if (path / "search.json").is_file()]
+    found = {path: read(path) for path in paths if path not in searches}
     names = [summary["name"] for summary in found.values()]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise UserError(f"two runs are named {twice[0]}; their plots would be one file")
@@ -53,6 +57,9 @@ def main(values: flags.FlagValues, folders: list[str]) -> int:
     for folder, summary in found.items():
         plots |= of_run(folder, summary, command.data_dir(values), tables)
     plots |= plot_curves.of_runs(list(found.values()))
+    if searches:
+        fronts = [read_search(path) for path in searches]
+        plots["fronts.png"] = lambda: plot_fronts.draw(fronts)
     bare = [folder for folder in found if lacks_labels(folder, found[folder])]
     sentences = [f"{folder}: {LACKING}" for folder in bare]
     if not plots:
@@ -83,6 +90,17 @@ def read(folder: Path) -> dict[str, Any]:
     needed = ("name", "table", "predictor", "n_train", "eval_target", "kendall_tau")
     if not isinstance(summary, dict) or any(name not in summary for name in needed):
         raise UserError(f"{folder / 'results.json'}: not the results of a training run")
+    return summary
+
+
+def read_search(folder: Path) -> dict[str, Any]:
+    """The search.json of a folder; UserError if it has no front against one cost."""
+    path = folder / "search.json"
+    summary = results.read_json(path)
+    if not isinstance(summary, dict) or not {"pareto", "front"} <= set(summary):
+        raise UserError(f"{path}: not the results of a search")
+    if len(summary["pareto"]) != 1:
+        raise UserError(f"{path}: no front against one cost; search with --pareto=COST")
     return summary
 
 

@@ -16,11 +16,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from absl import flags
 
 from experiments.cells import results
 from experiments.reports.figures import save_plot
+from experiments.searching.plot_fronts import points
 from experiments.searching.search_costs import (
     COSTS,
     UNITS,
@@ -185,27 +185,18 @@ def draw(fronts: dict[str, dict[str, Any]], summary: dict[str, Any]):
     for one in fronts.values():
         (cost,) = one["pareto"]
         unit = UNITS[cost] if cost == "latency" else f"M {UNITS[cost]}"
-        scale = 1 if cost == "latency" else 1e-6
-        curves = {"front by NSGA-II": _points(one["front"], cost, scale)}
+        curves = {"front by NSGA-II": points(one["front"], cost)}
         for method in dict.fromkeys(row["method"] for row in summary["rows"]):
             found = [row["best"] for row in summary["rows"] if row["method"] == method]
             if found:
-                curves[f"{method} under a limit"] = _points(found, cost, scale)
+                curves[f"{method} under a limit"] = points(found, cost)
         panels[f"{cost}, {unit}"] = curves
     return plotting.fronts(
         panels,
         title=f"{summary['space']}, {summary['objective']}, "
         f"{len(summary['seeds'])} seeds x {summary['budget']:,} evaluations",
-        ylabel=f"{summary['objective']}, %",
+        ylabels=[f"{summary['objective']}, %"] + [""] * (len(panels) - 1),
     )
-
-
-def _points(entries: Sequence[dict], cost: str, scale: float) -> np.ndarray:
-    """[P, 2]: cost and score in %, of the entries whose cost is known."""
-    known = [entry for entry in entries if entry[cost] is not None]
-    return np.array(
-        [[scale * entry[cost], 100 * entry["score"]] for entry in known]
-    ).reshape(-1, 2)
 
 
 def _plan(values: flags.FlagValues, limits: Sequence[float]) -> dict[str, Settings]:
@@ -222,6 +213,7 @@ def _plan(values: flags.FlagValues, limits: Sequence[float]) -> dict[str, Settin
             budget=values.budget,
             batch=values.batch or population,
             population=population,
+            latency=values.latency,
         )
 
     plan = {

@@ -114,6 +114,7 @@ def main(values: flags.FlagValues) -> int:
         seeds=tuple(values.seeds),
         budget=values.budget,
         batch=values.batch,
+        latency=values.latency,
     )
     progress = Progress(
         settings.budget * len(settings.seeds), settings.method, values.quiet

@@ -193,14 +193,19 @@ def calibration(
 
 
 def fronts(
-    panels: Mapping[str, Mapping[str, np.ndarray]], *, title: str, ylabel: str
+    panels: Mapping[str, Mapping[str, np.ndarray]],
+    *,
+    title: str,
+    ylabels: Sequence[str],
+    titles: Sequence[str] = (),
 ) -> "Figure":
     """Score against cost, a panel for each cost; the first set of points is a line.
 
     Args:
       panels: by the name and unit of the cost, points [P, 2] of cost and score by name.
       title: of the figure.
-      ylabel: of the score, with its unit.
+      ylabels: of the score of each panel, with its unit; "" for that to its left.
+      titles: of the panels, or none.
 
     Returns:
       A figure; `figure.savefig(path)` writes it.
@@ -212,7 +217,10 @@ def fronts(
     names = list(dict.fromkeys(name for found in panels.values() for name in found))
     handles = {}
     axes_of = figure.subplots(1, len(panels), squeeze=False)[0]
-    for axes, (xlabel, found) in zip(axes_of, panels.items(), strict=True):
+    texts = zip(titles or [""] * len(panels), ylabels, strict=True)
+    for axes, (xlabel, found), (above, ylabel) in zip(
+        axes_of, panels.items(), texts, strict=True
+    ):
         for name, points in found.items():
             look = _look(names.index(name))
             ordered = points[np.argsort(points[:, 0], kind="stable")]
@@ -222,8 +230,8 @@ def fronts(
                 look |= {"linestyle": "none", "markersize": 5}
             (handles[name],) = axes.plot(ordered[:, 0], ordered[:, 1], **look)
         axes.grid(color="0.9", linewidth=0.6)
-        _describe(axes, "", xlabel)
-    axes_of[0].set_ylabel(ylabel, fontsize=8)
+        _describe(axes, above, xlabel)
+        axes.set_ylabel(ylabel, fontsize=8)
     figure.suptitle(title, fontsize=8)
     _legend(figure, handles, min(len(names), 2 * len(panels)))
     return figure

@@ -20,8 +20,8 @@ from tnasp_jax.spaces.custom import CustomSpace
 COSTS = ("params", "flops", "latency")
 UNITS = {"params": "parameters", "flops": "multiply-adds", "latency": "milliseconds"}
 
-LATENCIES = (*latencies.NAMES, *hardware.NAMES)
-"""Look-up tables of mobile blocks, and whole networks that were measured."""
+LATENCIES = latencies.DESCRIBE | hardware.DESCRIBE
+"""What was measured, by name: look-up tables of mobile blocks, and whole networks."""
 
 SAMPLES = 64  # Random networks of which a look-up table must know one.
 

@@ -36,6 +36,7 @@ class Settings(NamedTuple):
       batch: of them asked at a time.
       population: of the method, where it has one; None for its default. A tournament of
         evolution draws a quarter of it.
+      latency: of `search_costs.LATENCIES`, where a latency counts.
     """
 
     method: str
@@ -45,6 +46,7 @@ class Settings(NamedTuple):
     budget: int
     batch: int
     population: int | None = None
+    latency: str | None = None
 
 
 def search_all(
@@ -116,6 +118,7 @@ def as_dict(settings: Settings) -> dict[str, Any]:
         "budget": settings.budget,
         "batch": settings.batch,
         "population": settings.population,
+        "latency": settings.latency,
     }
 
 

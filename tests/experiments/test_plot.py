@@ -1,5 +1,6 @@
 """Plots of finished runs: made run folders, and the command as a user runs it."""
 
+import json
 import re
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from experiments import plot
 from experiments.reports import plot_curves
+from experiments.searching import plot_fronts
 from tests.made_results import run_folder
 from tnasp_jax import benchmarks
 
@@ -211,6 +213,58 @@ def test_plots_that_are_there_stay(run, tmp_path, capsys):
     assert there.read_text() == "mine"
     assert run(folder, "--overwrite") == 0
     assert there.read_bytes().startswith(b"\x89PNG")
+
+
+def write_search(home, pareto=("latency",), **changes):
+    """A made folder of a search, without its lists of the best."""
+    found = {
+        "space": "nasbench201",
+        "objective": "val_acc",
+        "description": "accuracy on somebody's images, fraction; somebody",
+        "method": "nsga2",
+        "pareto": list(pareto),
+        "seeds": [0, 1],
+        "budget": 1000,
+        "latency": "nb201_pixel3",
+        "front": [
+            {"score": 0.9, "latency": 8.0, "flops": 3_000_000},
+            {"score": 0.8, "latency": 2.0, "flops": 1_000_000},
+            {"score": 0.7, "latency": None, "flops": 500_000},
+        ],
+    }
+    home.mkdir()
+    (home / "search.json").write_text(json.dumps(found | changes))
+    return home
+
+
+def test_fronts_of_searches_stand_side_by_side(run, tmp_path, capsys):
+    first = write_search(tmp_path / "phone")
+    second = write_search(tmp_path / "flops", ["flops"], latency=None)
+    assert run(first, second) == 0
+    assert capsys.readouterr().out == f"{tmp_path / 'out' / 'fronts.png'}\n"
+    figure = plot_fronts.draw([plot.read_search(path) for path in (first, second)])
+    left, right = figure.axes
+    assert "Google Pixel 3" in left.get_xlabel() and left.get_ylabel() == "val_acc, %"
+    assert "somebody's images" in left.get_title("left")
+    # What has no latency is on no front against it.
+    np.testing.assert_allclose(left.lines[0].get_xydata(), [[2, 80], [8, 90]])
+    np.testing.assert_allclose(
+        right.lines[0].get_xydata(), [[0.5, 70], [1, 80], [3, 90]]
+    )
+    assert right.get_xlabel() == "flops, M multiply-adds"
+
+
+def test_a_search_without_a_front_has_no_plot(run, tmp_path, capsys):
+    assert run(write_search(tmp_path / "plain", [])) == 2
+    refused(capsys, "no front against one cost; search with --pareto=COST")
+    assert run(write_search(tmp_path / "two", ["flops", "latency"])) == 2
+    refused(capsys, "no front against one cost")
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "search.json").write_text("[]")
+    assert run(broken) == 2
+    refused(capsys, "not the results of a search")
+    assert not (tmp_path / "out").exists()
 
 
 def test_mistakes_are_one_line_and_write_nothing(run, tmp_path, capsys):

@@ -64,6 +64,7 @@ _SOURCES = {
     ),
 }
 NAMES = tuple(_SOURCES)
+DESCRIBE = {name: source.describe for name, source in _SOURCES.items()}
 
 _KINDS = {
     "Conv": "stem",

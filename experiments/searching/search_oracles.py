@@ -116,6 +116,7 @@ class Candidates:
         self._space: Space = table.space
         self._table, self._rows, self._is_candidate = table, rows, is_candidate
         self._tries = tries
+        self._of_row = functools.lru_cache(1 << 16)(self._read)
 
     def __getattr__(self, name: str):
         return getattr(self._space, name)
@@ -123,7 +124,7 @@ class Candidates:
     def sample(self, key: jax.Array, count: int) -> list[Architecture]:
         """Candidates, each as likely as any other."""
         rows = host_rng(key).choice(self._rows, count)
-        return [self._space.parse(self._table.texts(row)) for row in rows.tolist()]
+        return [self._of_row(row) for row in rows.tolist()]
 
     def mutate(self, key: jax.Array, architecture: Architecture) -> Architecture:
         """A mutation that is a candidate, where one of the tries is; any candidate
@@ -136,6 +137,9 @@ class Candidates:
             if self._is_candidate(mutant):
                 break
         return mutant
+
+    def _read(self, row: int) -> Architecture:
+        return self._space.parse(self._table.texts(row))
 
 
 class TableOracle:

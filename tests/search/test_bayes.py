@@ -68,6 +68,22 @@ def test_labels_are_learnt_in_normal_ranks():
 # Padding and compiling.
 
 
+def test_the_process_of_its_own_is_gp():
+    graphs = NASBENCH201.to_graphs(NASBENCH201.sample(jax.random.key(0), 110))
+    nothing = jax.tree.map(lambda leaf: np.zeros_like(leaf[:1]), graphs)
+    known, labels = bayes._padded(graphs[:40], np.arange(40, dtype=np.float32) / 50)
+    asked = jax.tree.map(lambda a, b: np.concatenate([a, b]), graphs[40:], nothing)
+    given = (known, labels + 0.01, asked)
+    process = gp(NASBENCH201, GpConfig(tuned_on=bayes.TUNED_ON))
+    mean, deviation, best = bayes._posterior(process)(jax.random.key(1), *given)
+    found = bayes._processes(NASBENCH201)(jax.random.key(1), *given)
+    np.testing.assert_allclose(found[0], mean, atol=1e-3)
+    real = np.isfinite(mean)
+    assert real.sum() > 60 and np.isnan(found[0][-1])
+    np.testing.assert_allclose(found[1][real], deviation[real], atol=1e-3)
+    np.testing.assert_allclose(found[2], best, atol=1e-3)
+
+
 def test_rows_that_are_no_graphs_say_nothing_to_the_process():
     graphs = NASBENCH201.to_graphs(NASBENCH201.sample(jax.random.key(0), 60))
     labels = np.asarray(graphs.mask.sum(1), np.float32) - 5

@@ -9,7 +9,7 @@ candidates, N node slots.
 import dataclasses
 import functools
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import cast
 
 import jax
@@ -17,9 +17,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import ndtri
 
-from tnasp_jax.graphs import Graphs, pad_batch
+from tnasp_jax.graphs import Graphs, is_valid, pad_batch
+from tnasp_jax.invariants import invariants, kinds
 from tnasp_jax.predictors import Predictor, get_predictor
-from tnasp_jax.predictors.gp import GpConfig, gp
+from tnasp_jax.predictors.gp import GpConfig, processes
 from tnasp_jax.search import acquisition
 from tnasp_jax.search.constraints import Allowed
 from tnasp_jax.search.moves import mutants, randoms
@@ -36,7 +37,14 @@ from tnasp_jax.spaces.base import CostedSpace, Space
 
 ACQUISITIONS = ("improvement", "thompson", "ucb")
 SMALLEST = 64  # Padded size of a training set.
+CHUNK = 64  # Architectures whose invariants are computed at a time.
 TUNED_ON = 200  # Architectures that the process' hyper-parameters see, at most.
+
+Posterior = Callable[
+    [jax.Array, Graphs, np.ndarray, Graphs], tuple[jax.Array, jax.Array, jax.Array]
+]
+"""`posterior(key, known [n], rank places [n], candidates [C])`: means [C], NaN
+for what is no graph, deviations [C], and the highest mean of the known ones."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -99,7 +107,7 @@ def bayesian_optimization(
       ValueError: if the predictor cannot be fitted at once inside JAX or knows no
         deviation.
     """
-    posterior = _posterior(predictor or _gp(space))
+    posterior = _posterior(predictor) if predictor else _processes(space)
     padded = predictor is None if config.padded is None else config.padded
 
     def propose(key: jax.Array, state: State, count: int) -> Iterator[Proposal]:
@@ -152,13 +160,43 @@ def rank_places(values: np.ndarray) -> np.ndarray:
 
 
 @functools.cache
-def _gp(space: Space) -> Predictor:
+def _processes(space: Space) -> Posterior:
+    """As `_posterior` of "gp", with the invariants in a program of their own.
+
+    They take most of the time to compile, and the size of their batch need not follow
+    the known architectures: they are compiled once, not anew whenever n outgrows its
+    padding.
+    """
     get_predictor("gp", space)  # Says so, where the space does not tell what it costs.
-    return gp(cast(CostedSpace, space), GpConfig(tuned_on=TUNED_ON))
+    costed = cast(CostedSpace, space)
+    regression = processes(kinds(costed), GpConfig(tuned_on=TUNED_ON))
+    deviation = regression.deviation
+    assert deviation is not None
+
+    @jax.jit
+    def of_invariants(key, x, live, quantiles, candidates, proposed):
+        params = regression.fit(key, x, ndtri(quantiles), live)
+        best = jnp.nanmax(jnp.where(live, regression.mean(params, x), jnp.nan))
+        mean = jnp.where(proposed, regression.mean(params, candidates), jnp.nan)
+        return mean, deviation(params, candidates), best
+
+    def read(graphs: Graphs) -> np.ndarray:
+        """[B, F], a chunk at a time."""
+        whole = pad_batch(graphs, -(-len(graphs) // CHUNK) * CHUNK)
+        starts = range(0, len(whole), CHUNK)
+        parts = [invariants(whole[at : at + CHUNK], costed) for at in starts]
+        return np.concatenate(list(map(np.asarray, parts)))[: len(graphs)]
+
+    def posterior(key, graphs, quantiles, candidates):
+        live, proposed = (is_valid(g, len(space.ops)) for g in (graphs, candidates))
+        x, at = read(graphs), read(candidates)
+        return of_invariants(key, x, live, quantiles, at, proposed)
+
+    return posterior
 
 
 @functools.cache
-def _posterior(predictor: Predictor):
+def _posterior(predictor: Predictor) -> Posterior:
     """The jitted fit and scores, compiled once for all methods of a predictor."""
     fit, deviation = predictor.fit, predictor.deviation
     if fit is None or deviation is None or predictor.on_host:

@@ -47,7 +47,7 @@ def points(front: Sequence[dict[str, Any]], cost: str) -> np.ndarray:
 def _xlabel(found: dict[str, Any], cost: str) -> str:
     text = f"{cost}, M {UNITS[cost]}"
     if cost == "latency":
-        text = f"{cost}, {LATENCIES[found['latency']]}"
+        text = f"{cost}, {LATENCIES.get(str(found.get('latency')), UNITS[cost])}"
     return textwrap.fill(text, WIDTH)
 
 

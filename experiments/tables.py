@@ -65,7 +65,8 @@ def of_ablations(folder: Path) -> str:
         and summary["table"] in seen
         and summary["self_evolution"] == "off"
     }
-    which = [table for table in published.TABLES if table.table in seen]
+    every = (*published.TABLES, *ranked.DARTS, *ranked.MNASNET)
+    which = [table for table in every if table.table in seen]
     blocks = [
         table_rows.only(block, lambda line: line.predictor in ("best", *ABLATIONS))
         for block in table_rows.main_blocks(whole | ablations, which)

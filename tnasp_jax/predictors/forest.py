@@ -88,7 +88,7 @@ def each_forest(params: Params, x: jax.Array, config: ForestConfig) -> jax.Array
     places_D = 2 ** jnp.arange(config.depth)
     leaf_TB = jnp.sum(over_TDB * places_D[None, :, None], axis=1)
     answers_TB = jnp.take_along_axis(params["answer"], leaf_TB, axis=1)
-    answers = answers_TB.reshape(config.forests, config.rounds, len(x))
+    answers = answers_TB.reshape(config.forests, config.rounds, x.shape[0])
     return params["mean"] + jnp.sum(answers, axis=1)
 
 

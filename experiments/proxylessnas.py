@@ -181,7 +181,7 @@ def draw(fronts: dict[str, dict[str, Any]], summary: dict[str, Any]):
     """The figure: a panel for each front, the best under each limit beside it."""
     from tnasp_jax import plotting
 
-    panels = {}
+    panels = []
     for one in fronts.values():
         (cost,) = one["pareto"]
         unit = UNITS[cost] if cost == "latency" else f"M {UNITS[cost]}"
@@ -190,12 +190,12 @@ def draw(fronts: dict[str, dict[str, Any]], summary: dict[str, Any]):
             found = [row["best"] for row in summary["rows"] if row["method"] == method]
             if found:
                 curves[f"{method} under a limit"] = points(found, cost)
-        panels[f"{cost}, {unit}"] = curves
+        score = "" if panels else f"{summary['objective']}, %"
+        panels.append(plotting.FrontPanel(f"{cost}, {unit}", score, curves))
     return plotting.fronts(
         panels,
         title=f"{summary['space']}, {summary['objective']}, "
         f"{len(summary['seeds'])} seeds x {summary['budget']:,} evaluations",
-        ylabels=[f"{summary['objective']}, %"] + [""] * (len(panels) - 1),
     )
 
 

@@ -192,20 +192,28 @@ def calibration(
     return figure
 
 
-def fronts(
-    panels: Mapping[str, Mapping[str, np.ndarray]],
-    *,
-    title: str,
-    ylabels: Sequence[str],
-    titles: Sequence[str] = (),
-) -> "Figure":
-    """Score against cost, a panel for each cost; the first set of points is a line.
+class FrontPanel(NamedTuple):
+    """Score against one cost.
+
+    Attributes:
+      cost: its name and unit.
+      score: its name and unit; "" where the panel to the left says it.
+      points: [P, 2] of cost and score by name; the first ones are drawn as a line.
+      title: above the panel.
+    """
+
+    cost: str
+    score: str
+    points: Mapping[str, np.ndarray]
+    title: str = ""
+
+
+def fronts(panels: Sequence[FrontPanel], *, title: str) -> "Figure":
+    """Score against cost, panels side by side.
 
     Args:
-      panels: by the name and unit of the cost, points [P, 2] of cost and score by name.
+      panels: at least one; a name has one look in all of them.
       title: of the figure.
-      ylabels: of the score of each panel, with its unit; "" for that to its left.
-      titles: of the panels, or none.
 
     Returns:
       A figure; `figure.savefig(path)` writes it.
@@ -214,14 +222,11 @@ def fronts(
 
     width = max(4.8, 3.7 * len(panels))
     figure = Figure(figsize=(width, 3.8), layout="constrained", dpi=150)
-    names = list(dict.fromkeys(name for found in panels.values() for name in found))
+    names = list(dict.fromkeys(name for panel in panels for name in panel.points))
     handles = {}
     axes_of = figure.subplots(1, len(panels), squeeze=False)[0]
-    texts = zip(titles or [""] * len(panels), ylabels, strict=True)
-    for axes, (xlabel, found), (above, ylabel) in zip(
-        axes_of, panels.items(), texts, strict=True
-    ):
-        for name, points in found.items():
+    for axes, panel in zip(axes_of, panels, strict=True):
+        for name, points in panel.points.items():
             look = _look(names.index(name))
             ordered = points[np.argsort(points[:, 0], kind="stable")]
             if name == names[0]:  # A step: what is affordable at each cost.
@@ -230,8 +235,8 @@ def fronts(
                 look |= {"linestyle": "none", "markersize": 5}
             (handles[name],) = axes.plot(ordered[:, 0], ordered[:, 1], **look)
         axes.grid(color="0.9", linewidth=0.6)
-        _describe(axes, above, xlabel)
-        axes.set_ylabel(ylabel, fontsize=8)
+        _describe(axes, panel.title, panel.cost)
+        axes.set_ylabel(panel.score, fontsize=8)
     figure.suptitle(title, fontsize=8)
     _legend(figure, handles, min(len(names), 2 * len(panels)))
     return figure

@@ -22,17 +22,17 @@ def draw(searches: Sequence[dict[str, Any]]):
     """
     from tnasp_jax import plotting
 
-    panels = {}
-    for found in searches:
+    def panel(found: dict[str, Any]) -> plotting.FrontPanel:
         (cost,) = found["pareto"]
-        panels[_xlabel(found, cost)] = {
-            f"front by {found['method']}": points(found["front"], cost)
-        }
+        return plotting.FrontPanel(
+            cost=_xlabel(found, cost),
+            score=f"{found['objective']}, %",
+            points={f"front by {found['method']}": points(found["front"], cost)},
+            title=_title(found),
+        )
+
     return plotting.fronts(
-        panels,
-        title="highest score for the cost",
-        ylabels=[f"{found['objective']}, %" for found in searches],
-        titles=[_title(found) for found in searches],
+        list(map(panel, searches)), title="highest score for the cost"
     )
 
 

@@ -254,6 +254,13 @@ def test_fronts_of_searches_stand_side_by_side(run, tmp_path, capsys):
     assert right.get_xlabel() == "flops, M multiply-adds"
 
 
+def test_two_searches_of_one_device_have_a_panel_each(run, tmp_path):
+    folders = [write_search(tmp_path / name) for name in ("one", "two")]
+    assert run(*folders) == 0
+    figure = plot_fronts.draw([plot.read_search(folder) for folder in folders])
+    assert len(figure.axes) == 2
+
+
 def test_a_search_without_a_front_has_no_plot(run, tmp_path, capsys):
     assert run(write_search(tmp_path / "plain", [])) == 2
     refused(capsys, "no front against one cost; search with --pareto=COST")

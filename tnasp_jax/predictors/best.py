@@ -27,9 +27,11 @@ from tnasp_jax.predictors.layers import FLOAT32
 from tnasp_jax.predictors.on_invariants import Regression, on_invariants
 from tnasp_jax.spaces.base import CostedSpace
 
+PARTS = ("processes", "forest", "networks")
+
 
 def _prior() -> dict[str, float]:
-    return {"processes": 0.42, "forest": 0.3, "networks": 0.28}
+    return dict(zip(PARTS, (0.42, 0.3, 0.28), strict=True))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -44,8 +46,8 @@ class BestConfig:
         their share.
       forest: the trees of a fold; the forests of all folds are averaged.
       networks: the network of a fold; likewise.
-      networks_from: training cells from which on there are networks. With fewer they
-        would take most of the time and add nothing.
+      networks_from: training cells from which on there are networks beside other
+        parts. With fewer they would take most of the time and add nothing.
     """
 
     prior: Mapping[str, float] = dataclasses.field(default_factory=_prior)
@@ -68,43 +70,26 @@ def best(space: CostedSpace, config: BestConfig = BestConfig()) -> Predictor:
     """
     num_ops, kind_of = len(space.ops), kinds(space)
     regression = processes(kind_of, config.processes)
-    every = {
-        "processes": _processes(regression),
-        "forest": _forest(dataclasses.replace(config.forest, forests=config.folds)),
-        "networks": _networks(
-            num_ops, dataclasses.replace(config.networks, members=config.folds)
-        ),
-    }
-
-    def parts_of(num_cells: int) -> dict[str, _Part]:
-        few = num_cells < config.networks_from
-        return {
-            name: part
-            for name, part in every.items()
-            if name in config.prior and not (few and name == "networks")
-        }
-
-    def prior_of(parts) -> jax.Array:
-        found = jnp.array([config.prior[name] for name in parts], jnp.float32)
-        return found / jnp.sum(found)
+    every = _parts(num_ops, regression, config)
 
     def init(key: jax.Array, graphs: Graphs) -> Params:
         check_shapes(graphs)
-        parts, x = parts_of(len(graphs)), jnp.zeros((len(graphs), len(kind_of)))
-        keys = jax.random.split(key, len(parts))
+        names, prior = _taking_part(len(graphs), config)
+        keys = jax.random.split(key, len(names))
+        x = jnp.zeros((len(graphs), len(kind_of)))
         found = {
-            name: part.init(key, graphs, x)
-            for key, (name, part) in zip(keys, parts.items(), strict=True)
+            name: every[name].init(key, graphs, x)
+            for name, key in zip(names, keys, strict=True)
         }
-        return {**found, "shares": prior_of(parts)}
+        return {**found, "shares": prior}
 
     def apply(params, graphs: Graphs, *, dropout_key=None) -> jax.Array:
         del dropout_key  # It is not trained by the recipe's steps.
         check_shapes(graphs)
         x = invariants(graphs, space)
         said = [
-            part.mean(params[name], graphs, x)
-            for name, part in every.items()
+            every[name].mean(params[name], graphs, x)
+            for name in PARTS
             if name in params
         ]
         scores = jnp.matmul(params["shares"], jnp.stack(said), precision=FLOAT32)
@@ -116,30 +101,39 @@ def best(space: CostedSpace, config: BestConfig = BestConfig()) -> Predictor:
         live = is_valid(graphs, num_ops)
         cells = _Cells(graphs, invariants(graphs, space), labels, live)
         rows = jnp.asarray(stacking.fold_rows(len(labels), config.folds))
-        parts, found, said = parts_of(len(labels)), {}, []
-        keys = jax.random.split(key, len(parts))
-        for key, (name, part) in zip(keys, parts.items(), strict=True):
-            found[name], of_folds = part.fit(key, cells, rows)
+        names, shares = _taking_part(len(labels), config)
+        found, said = {}, []
+        keys = jax.random.split(key, len(names))
+        for name, key in zip(names, keys, strict=True):
+            found[name], of_folds = every[name].fit(key, cells, rows)
             said.append(stacking.left_out(of_folds))
-        shares = prior_of(parts)
         if config.stacked:
             shares = stacking.shares(jnp.stack(said), labels, live, shares)
         return {**found, "shares": shares}
 
-    # What the processes do not know.
-    alone = on_invariants(space, regression)
-
-    def deviation(params, graphs: Graphs) -> jax.Array:
-        assert alone.deviation is not None
-        return alone.deviation(params["processes"], graphs)
-
-    def covariance(params, graphs: Graphs) -> jax.Array:
-        assert alone.covariance is not None
-        return alone.covariance(params["processes"], graphs)
-
+    predictor = Predictor(init, apply, fit=fit)
     if "processes" not in config.prior:
-        return Predictor(init, apply, fit=fit)
-    return Predictor(init, apply, fit=fit, deviation=deviation, covariance=covariance)
+        return predictor
+    alone = on_invariants(space, regression)
+    return predictor._replace(
+        deviation=_of_processes(alone.deviation),
+        covariance=_of_processes(alone.covariance),
+    )
+
+
+def _taking_part(num_cells: int, config: BestConfig) -> tuple[list[str], jax.Array]:
+    """The parts that so many training cells have, and their shares before stacking."""
+    names = [name for name in PARTS if name in config.prior]
+    if num_cells < config.networks_from and len(names) > 1:
+        names = [name for name in names if name != "networks"]
+    shares = jnp.array([config.prior[name] for name in names], jnp.float32)
+    return names, shares / jnp.sum(shares)
+
+
+def _of_processes(function: Callable | None) -> Callable:
+    """`Predictor.deviation` or `covariance` of the processes, given all parts."""
+    assert function is not None
+    return lambda params, graphs: function(params["processes"], graphs)
 
 
 class _Cells(NamedTuple):
@@ -164,6 +158,16 @@ class _Part(NamedTuple):
     init: Callable[[jax.Array, Graphs, jax.Array], Params]
     mean: Callable[[Params, Graphs, jax.Array], jax.Array]
     fit: Callable[[jax.Array, _Cells, jax.Array], tuple[Params, jax.Array]]
+
+
+def _parts(
+    num_ops: int, regression: Regression, config: BestConfig
+) -> dict[str, _Part]:
+    """Every part by name; forests and networks have a member for each fold."""
+    forest = dataclasses.replace(config.forest, forests=config.folds)
+    members = dataclasses.replace(config.networks, members=config.folds)
+    every = _processes(regression), _forest(forest), _networks(num_ops, members)
+    return dict(zip(PARTS, every, strict=True))
 
 
 def _processes(regression: Regression) -> _Part:

@@ -156,7 +156,12 @@ class Networks(NamedTuple):
 
 
 def networks(num_ops: int, config: DagnetConfig) -> Networks:
-    """M networks from different starts."""
+    """M networks from different starts.
+
+    Args:
+      num_ops: number of operations of the space, `len(space.ops)`.
+      config: sizes and training; without an `invariant_width` x has no columns.
+    """
     network = _Dagnet(num_ops, config, config.few)
 
     def standard(params, x: jax.Array) -> jax.Array:

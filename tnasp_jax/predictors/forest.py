@@ -56,7 +56,14 @@ def forest(space: CostedSpace, config: ForestConfig = ForestConfig()) -> Predict
 
 
 def forests(config: ForestConfig) -> Regression:
-    """Forests whose scores are averaged."""
+    """Forests whose scores are averaged, each grown on all training cells.
+
+    Args:
+      config: how they grow.
+
+    Returns:
+      A `Regression`; its parameters are those of `forest`.
+    """
     trees = config.forests * config.rounds
 
     def init(key: jax.Array, x: jax.Array) -> Params:

@@ -199,7 +199,7 @@ def fit(
 def finish(
     predictor: Predictor, params: Params, graphs: Graphs, labels: jax.Array
 ) -> Params:
-    """What the predictor computes once from its training cells after the last step.
+    """What the predictor stores of its training cells after the last step.
 
     Args:
       predictor: the network.

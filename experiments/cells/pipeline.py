@@ -184,18 +184,6 @@ def score_draws(
 
 def _check_evolution(cell: Cell, predictor: Predictor) -> None:
     """Whether a predictor can evolve as asked."""
-    if predictor.orders_only:
-        raise UserError(
-            f"--self_evolution={cell.self_evolution}: scores of {cell.predictor} only "
-            "order architectures, and an error of accuracies says nothing of them; use "
-            "--self_evolution=off"
-        )
-    if predictor.finish is not None:
-        raise UserError(
-            f"--self_evolution={cell.self_evolution}: {cell.predictor} stores what it "
-            "knows of the training cells after training, which further steps would "
-            "spoil; use --self_evolution=off"
-        )
     if predictor.fit is None:
         return
     asked = (

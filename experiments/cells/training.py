@@ -216,6 +216,7 @@ class Trainer:
         evolve = self._over_draws(self_evolution.evolve_round, config=config)
         predict = self._over_draws(_predict)
         server = Server(draws.val_units)
+        known = (draws.train, draws.train_units, draws.validation)
 
         if params is None:
             theta = jax.eval_shape(self._start(), draws.train, draws.fit_keys).params
@@ -226,21 +227,19 @@ class Trainer:
                     )
                 ),
                 theta,
-                draws.validation,
+                *known,
                 draws.evolution_keys,
             )
             state = self.checkpoints.restore(like)
         else:
-            state = begin(params, draws.validation, draws.evolution_keys)
+            state = begin(params, *known, draws.evolution_keys)
         progress = Progress(config.rounds, "self-evolution", self.quiet)
         for round_ in range(done + 1, config.rounds + 1):
             before = server.tau(predict(state, draws.validation))
-            prediction = submit(state, draws.validation)
+            prediction = submit(state, *known)
             error = server.error(prediction)
             state = _add_constraint(state, prediction, error)
-            state, terms = evolve(
-                state, draws.train, draws.train_units, draws.validation
-            )
+            state, terms = evolve(state, *known)
             after = server.tau(predict(state, draws.validation))
             line = round_report(round_, error, terms, before, after)
             self.journal.add(line)

@@ -277,9 +277,6 @@ def test_a_predictor_that_is_fitted_at_once_asks_fits_again_and_reports(
     [
         (("tiny_at_once", "minimax", 3), "minimax trains by steps; use projection"),
         (("tiny_unaware", "projection", 3), "does not say what it is unsure of"),
-        (("ctnas", "minimax", 3), "only order architectures"),
-        (("pinat_rank", "control", 3), "only order architectures"),
-        (("tiny_finished", "minimax", 3), "which further steps would spoil"),
         (
             ("tiny_at_once", "projection", 18),
             "16 validation cells have no more than 16",
@@ -297,6 +294,47 @@ def test_what_a_predictor_cannot_evolve_by(commands, tmp_path, capfd, flags, sen
     said = capfd.readouterr().err
     assert sentence in said and len(said.splitlines()) == 1
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("predictor", "mode"),
+    [("ctnas", "minimax"), ("renas", "control"), ("pinat_rank", "projection")],
+)
+def test_scores_that_only_order_evolve(commands, tmp_path, predictor, mode):
+    flags = (f"--predictor={predictor}", f"--self_evolution={mode}", *EVOLVE[1:])
+    assert commands.nb201(tmp_path / "run", *flags, "--epochs=2") == 0
+    rounds = read(tmp_path / "run")["self_evolution_rounds"]
+    assert [line["round"] for line in rounds] == [1, 2, 3]
+    assert all(line["error"] > 0 for line in rounds)
+    # Accuracies, as the submissions are: raw scores would lie anywhere.
+    ybar = predictions(tmp_path / "run")["ybar"]
+    assert ybar.shape == (2, 16) and (ybar > 0).all() and (ybar < 100).all()
+
+
+def test_what_only_orders_goes_on_from_a_kill_and_from_a_trained_run(
+    commands, tmp_path, monkeypatch
+):
+    plain, whole, cut, taken = (
+        tmp_path / name for name in ("plain", "whole", "cut", "taken")
+    )
+    ordering = "--predictor=tiny_ordering"
+    flags = (ordering, *EVOLVE)
+    assert commands.nb201(whole, *flags) == 0
+    with monkeypatch.context() as patch:
+        kill_after(patch, 8)
+        with pytest.raises(Killed):
+            commands.nb201(cut, *flags)
+    assert commands.nb201(cut, *flags, "--resume") == 0
+    assert_equal_runs(cut, whole)
+    assert commands.nb201(plain, ordering) == 0
+    assert commands.nb201(taken, *flags, f"--from_run={plain}") == 0
+    assert result(taken) == result(whole)
+    one, other = predictions(taken), predictions(whole)
+    for name in one:
+        np.testing.assert_array_equal(one[name], other[name])
+    # `finish` wrote again, once the weights had moved.
+    before, after = (runs.load(folder).params["network"] for folder in (plain, whole))
+    assert (before["mean"] != after["mean"]).all()
 
 
 def test_a_trained_run_can_be_gone_on_from(commands, plain, evolved, tmp_path):

@@ -56,8 +56,10 @@ class Predictor(NamedTuple):
         dropout_key) -> []`, trained instead of the recipe's loss of the scores, such
         as a reconstruction beside them or pairs of a comparator.
       finish: `finish(params, graphs [n], labels [n]) -> params` of the same structure,
-        called once after training with the training cells, such as the embeddings of
-        a comparator's references; jittable.
+        called after training with the training cells, such as the embeddings of a
+        comparator's references, and again after each round of self-evolution;
+        jittable. What it stores is no variable: `apply` stops gradients there, and the
+        objective does not read it.
       fit: `fit(key, graphs [n], labels [n]) -> params`, for a predictor that is not
         trained by gradient steps over batches; it replaces the recipe; jittable unless
         `on_host`.
@@ -73,7 +75,8 @@ class Predictor(NamedTuple):
       check: raises ValueError if something that `fit` needs is not installed; commands
         call it before they write anything.
       orders_only: whether scores only say which of two architectures is better, and are
-        no labels: what compares their values, as self-evolution does, has no use of it.
+        no labels. Self-evolution trains them by the objective or the recipe's loss, and
+        maps them to labels by a line before it compares values.
       recipe: how it is trained by steps unless its user says otherwise; says nothing
         of a predictor with `fit`.
     """

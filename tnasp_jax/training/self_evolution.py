@@ -8,8 +8,13 @@ of the unknown labels are learnt with the network's parameters theta:
         sum_i (f(x_i) - y_i)^2 + alpha sum_j (f(v_j) - ybar_j)^2
         + (1/T) sum_t lam_t [(1/V) sum_j (yhat_j^(t) - ybar_j)^2 - e^(t)]
 
+Scores that only order architectures (`Predictor.orders_only`) are no labels: they go to
+the server through a line that the training cells fit (`calibration`), theta learns the
+order of y and ybar by the predictor's own loss, and ybar is drawn to the newest
+submission. This is ours; the paper evolves regressions alone.
+
 Nothing here takes the validation labels: a round gets the scalar e^(t) alone. Axis
-letters: n training cells, V validation cells, T constraint slots.
+letters: n training cells, V validation cells, T constraint slots, b and v cells of a step.
 """
 
 import dataclasses
@@ -22,7 +27,7 @@ import optax
 
 from tnasp_jax.graphs import Graphs, check_labels
 from tnasp_jax.predictors.base import Params, Predictor
-from tnasp_jax.training.supervised import adam_l2
+from tnasp_jax.training.supervised import adam_l2, batch_loss, finish
 
 Mode = Literal["minimax", "projection", "control"]
 
@@ -100,6 +105,11 @@ class Constraints:
         """[T] bool, which slots are filled."""
         return jnp.arange(self.errors.shape[0]) < self.count
 
+    @property
+    def newest(self) -> jax.Array:
+        """[V], the last submission."""
+        return self.submissions[self.count - 1]
+
 
 @flax.struct.dataclass
 class EvolutionState:
@@ -125,8 +135,10 @@ class Terms(NamedTuple):
 
     Attributes:
       lagrangian: [] the sum of the three terms.
-      fit: [] sum_i (f(x_i) - y_i)^2.
-      proxy: [] alpha sum_j (f(v_j) - ybar_j)^2.
+      fit: [] sum_i (f(x_i) - y_i)^2; of scores that only order, n + alpha V times the
+        predictor's loss on training and validation cells.
+      proxy: [] alpha sum_j (f(v_j) - ybar_j)^2; of scores that only order, the
+        newest submission takes the place of f.
       constraint: [] (1/T) sum_t lam_t violation_t.
       violation: [T] (1/V) sum_j (yhat_j^(t) - ybar_j)^2 - e^(t); 0 in empty slots.
     """
@@ -158,9 +170,60 @@ def minimax_optimizer(config: EvolutionConfig) -> optax.GradientTransformation:
     )
 
 
+def calibration(scores: jax.Array, labels: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The least squares line from scores to labels, among those that do not fall.
+
+    Args:
+      scores: [n], at least two that differ, or the line is flat.
+      labels: [n].
+
+    Returns:
+      slope [] and offset []: a label is about slope * score + offset. The slope is 0
+      where labels fall with the scores: a line must not turn an order round.
+    """
+    mean, centred = jnp.mean(scores), scores - jnp.mean(scores)
+    variance = jnp.mean(jnp.square(centred))
+    # Below this, scores differ by rounding alone.
+    varies = variance > 1e-12 * jnp.square(mean)
+    rise = jnp.maximum(jnp.mean(centred * labels), 0.0)
+    slope = jnp.where(varies, rise / jnp.where(varies, variance, 1.0), 0.0)
+    return slope, jnp.mean(labels) - slope * mean
+
+
+def predict(
+    predictor: Predictor,
+    theta: Params,
+    graphs: Graphs,
+    labels: jax.Array,
+    asked: Graphs,
+    dropout_key: jax.Array | None = None,
+) -> jax.Array:
+    """Labels of the cells asked for: scores, calibrated where they only order.
+
+    Args:
+      predictor: any (init, apply) pair.
+      theta: its parameters.
+      graphs: [n] training cells.
+      labels: [n] their labels, in training units.
+      asked: [V] cells.
+      dropout_key: for scores of the cells asked for under dropout.
+
+    Returns:
+      [V] in training units.
+    """
+    check_labels(graphs, labels)
+    scores = predictor.apply(theta, asked, dropout_key=dropout_key)
+    if not predictor.orders_only:
+        return scores
+    slope, offset = calibration(predictor.apply(theta, graphs), jnp.asarray(labels))
+    return slope * scores + offset
+
+
 def start(
     predictor: Predictor,
     theta: Params,
+    graphs: Graphs,
+    labels: jax.Array,
     validation: Graphs,
     key: jax.Array,
     config: EvolutionConfig,
@@ -168,28 +231,16 @@ def start(
     """The state before the first round, from a network trained to convergence.
 
     Args:
-      predictor: any (init, apply) pair whose scores are labels, without `finish`.
+      predictor: any (init, apply) pair.
       theta: its trained parameters.
+      graphs: [n] training cells.
+      labels: [n] their labels, in training units.
       validation: [V] cells with unknown labels.
       key: typed key of the draw.
       config: the recipe.
-
-    Raises:
-      ValueError: for a predictor with `orders_only`, of whose scores an error says
-        nothing, and for one with `finish`, whose leaves the steps would move.
     """
-    if predictor.orders_only:
-        raise ValueError(
-            "self-evolution: the predictor's scores only order architectures, and an "
-            "error of accuracies says nothing of them; take one without `orders_only`"
-        )
-    if predictor.finish is not None:
-        raise ValueError(
-            "self-evolution: the predictor stores what it knows of the training cells "
-            "after training, which further steps would spoil; take one without `finish`"
-        )
     start_key, step_key = jax.random.split(key)
-    centre = predictor.apply(theta, validation)
+    centre = predict(predictor, theta, graphs, labels, validation)
     noise = config.proxy_noise * jax.random.normal(start_key, centre.shape)
     variables = Variables(
         theta=theta,
@@ -212,16 +263,27 @@ def start(
 def submission(
     predictor: Predictor,
     state: EvolutionState,
+    graphs: Graphs,
+    labels: jax.Array,
     validation: Graphs,
     config: EvolutionConfig,
 ) -> jax.Array:
-    """yhat^(t), [V] in training units: what this round hands to the server."""
-    theta = state.variables.theta
-    prediction = predictor.apply(theta, validation)
+    """yhat^(t), [V] in training units: what this round hands to the server.
+
+    Args:
+      predictor: any (init, apply) pair.
+      state: before the round.
+      graphs: [n] training cells.
+      labels: [n] their labels, in training units.
+      validation: [V] cells with unknown labels.
+      config: the recipe.
+    """
+    known = (predictor, state.variables.theta, graphs, labels, validation)
+    prediction = predict(*known)
     if not config.dropout_submissions:
         return prediction
     key = jax.random.fold_in(jax.random.fold_in(state.key, 1), state.constraints.count)
-    sample = predictor.apply(theta, validation, dropout_key=key)
+    sample = predict(*known, dropout_key=key)
     return jnp.where(state.constraints.count == 0, prediction, sample)
 
 
@@ -302,19 +364,66 @@ def lagrangian(
       training: graphs [b], labels [b] and the weight of each cell in the sum.
       validation: graphs [v], their rows [v] in ybar, and the weight of each.
       alpha: weight of the proxy term.
-      dropout_keys: one for the training and one for the validation cells.
+      dropout_keys: one for the training and one for the validation cells; a predictor
+        whose scores only order needs the first, for its loss.
     """
-    keys = dropout_keys or (None, None)
-    graphs, labels, weight = training
-    scores = predictor.apply(variables.theta, graphs, dropout_key=keys[0])
-    fit = weight * jnp.sum(jnp.square(scores - labels))
-    graphs, rows, weight = validation
-    scores = predictor.apply(variables.theta, graphs, dropout_key=keys[1])
-    proxy = alpha * weight * jnp.sum(jnp.square(scores - variables.ybar[rows]))
+    if predictor.orders_only:
+        assert dropout_keys is not None, "the loss of a predictor needs a dropout key"
+        fit, proxy = _ordering_terms(
+            predictor,
+            variables,
+            constraints.newest,
+            training,
+            validation,
+            alpha,
+            dropout_keys[0],
+        )
+    else:
+        keys = dropout_keys or (None, None)
+        graphs, labels, weight = training
+        scores = predictor.apply(variables.theta, graphs, dropout_key=keys[0])
+        fit = weight * jnp.sum(jnp.square(scores - labels))
+        graphs, rows, weight = validation
+        scores = predictor.apply(variables.theta, graphs, dropout_key=keys[1])
+        proxy = alpha * weight * jnp.sum(jnp.square(scores - variables.ybar[rows]))
     violation = violations(constraints, variables.ybar)
     constraint = jnp.sum(variables.lam * violation)
     constraint = constraint / jnp.maximum(constraints.count, 1)
     return Terms(fit + proxy + constraint, fit, proxy, constraint, violation)
+
+
+def _ordering_terms(
+    predictor: Predictor,
+    variables: Variables,
+    prediction: jax.Array,
+    training: tuple[Graphs, jax.Array, float],
+    validation: tuple[Graphs, jax.Array, float],
+    alpha: float,
+    dropout_key: jax.Array,
+) -> tuple[jax.Array, jax.Array]:
+    """What takes the place of both squared errors where scores only order.
+
+    A loss of order says nothing of the values of ybar, so the first term moves theta
+    alone and the second ybar alone.
+    """
+    graphs, labels, weight = training
+    unlabelled, rows, each = validation
+    ybar = variables.ybar[rows]
+    weights = jnp.concatenate(
+        [jnp.full(len(graphs), weight), jnp.full(len(unlabelled), alpha * each)]
+    )
+    loss = batch_loss(
+        predictor,
+        predictor.recipe,
+        variables.theta,
+        jax.tree.map(lambda *leaves: jnp.concatenate(leaves), graphs, unlabelled),
+        jnp.concatenate([labels, jax.lax.stop_gradient(ybar)]),
+        weights,
+        dropout_key,
+    )
+    # The loss is a mean, and the terms of the Lagrangian are sums.
+    fit = jnp.sum(weights) * loss
+    return fit, alpha * each * jnp.sum(jnp.square(prediction[rows] - ybar))
 
 
 def evolve_round(
@@ -326,6 +435,8 @@ def evolve_round(
     config: EvolutionConfig,
 ) -> tuple[EvolutionState, Terms]:
     """The gradient steps of one round; pure and jittable, one program for all rounds.
+
+    A predictor with `finish` stores again what it knows of the training cells.
 
     Args:
       predictor: any (init, apply) pair.
@@ -379,7 +490,11 @@ def evolve_round(
         (state.variables, state.opt_state),
         jax.random.split(round_key, config.steps),
     )
-    return dataclasses.replace(state, variables=variables, opt_state=opt_state), terms
+    state = dataclasses.replace(state, variables=variables, opt_state=opt_state)
+    # The steps moved what `finish` had stored, by L2 at least, and what it follows from.
+    theta = finish(predictor, state.variables.theta, graphs, labels)
+    variables = dataclasses.replace(state.variables, theta=theta)
+    return dataclasses.replace(state, variables=variables), terms
 
 
 def _sample(key: jax.Array, size: int, batch_size: int) -> tuple[jax.Array, float]:

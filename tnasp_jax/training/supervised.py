@@ -4,6 +4,7 @@ Axis letters: n training cells, B cells of a minibatch.
 """
 
 import dataclasses
+import functools
 import math
 
 import flax.struct
@@ -95,13 +96,7 @@ def train_epochs(
     batch_size = min(config.batch_size, num_cells)
     num_steps = steps_per_epoch(num_cells, batch_size)
 
-    def loss_of(params, batch, batch_labels, weights, key):
-        if predictor.objective is not None:
-            return predictor.objective(
-                params, batch, batch_labels, weights, dropout_key=key
-            )
-        scores = predictor.apply(params, batch, dropout_key=key)
-        return config.loss(scores, batch_labels, weights)
+    loss_of = functools.partial(batch_loss, predictor, config)
 
     def step(carry, minibatch):
         params, opt_state = carry
@@ -136,6 +131,37 @@ def train_epochs(
     graphs = jax.tree.map(jnp.asarray, graphs)
     labels = jnp.asarray(labels)
     return jax.lax.scan(epoch, state, length=num_epochs)
+
+
+def batch_loss(
+    predictor: Predictor,
+    config: FitConfig,
+    params: Params,
+    graphs: Graphs,
+    labels: jax.Array,
+    weights: jax.Array,
+    dropout_key: jax.Array,
+) -> jax.Array:
+    """The predictor's objective, or without one the recipe's loss of its scores.
+
+    Args:
+      predictor: the network.
+      config: the recipe.
+      params: of the predictor.
+      graphs: [B] cells.
+      labels: [B] in training units.
+      weights: [B], at least zero.
+      dropout_key: typed key.
+
+    Returns:
+      [] the loss.
+    """
+    if predictor.objective is not None:
+        return predictor.objective(
+            params, graphs, labels, weights, dropout_key=dropout_key
+        )
+    scores = predictor.apply(params, graphs, dropout_key=dropout_key)
+    return config.loss(scores, labels, weights)
 
 
 def fit(
@@ -173,7 +199,7 @@ def fit(
 def finish(
     predictor: Predictor, params: Params, graphs: Graphs, labels: jax.Array
 ) -> Params:
-    """What the predictor computes once from its training cells after the last step.
+    """What the predictor stores of its training cells after the last step.
 
     Args:
       predictor: the network.

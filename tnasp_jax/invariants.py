@@ -7,6 +7,7 @@ relabelling. Axis letters: B architectures, N node slots, P operations, F featur
 """
 
 import functools
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +18,7 @@ from tnasp_jax.spaces.base import CostedSpace
 
 FLOAT32 = jax.lax.Precision.HIGHEST
 _GAINS = (0.5, 2.0)
+_SLOT = 2  # The axis of node slots in what goes from slot to slot.
 # A graph of 100 nodes has more paths than float32 can count; beyond this all are as many.
 _MOST_WAYS, _MOST_PARALLEL = 1e18, 1e15
 
@@ -35,7 +37,9 @@ def invariants(graphs: Graphs, space: CostedSpace) -> jax.Array:
     Returns:
       [B, F] float32, finite for valid rows; F depends on the space alone.
     """
-    return jnp.concatenate(_by_kind(graphs, space), axis=1)
+    batch = graphs.ops.shape[0]
+    rows = [jnp.concatenate(group, axis=2) for group in _groups(graphs, space)]
+    return jnp.concatenate([row.reshape(batch, -1) for row in rows], axis=1)
 
 
 def kinds(space: CostedSpace) -> np.ndarray:
@@ -50,8 +54,9 @@ def kinds(space: CostedSpace) -> np.ndarray:
         adjacency=np.zeros((1, slots, slots), bool),
         mask=np.ones((1, slots), bool),
     )
-    found = jax.eval_shape(lambda graphs: _by_kind(graphs, space), one)
-    sizes = [kind.shape[1] for kind in found]
+    groups = jax.eval_shape(lambda graphs: _groups(graphs, space), one)
+    rows = [row for group in groups for row in [group] * group[0].shape[1]]
+    sizes = [kind.shape[2] for row in rows for kind in row]
     return np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
 
 
@@ -95,21 +100,27 @@ def standardised(
     return jnp.clip(scaled, -limit, limit)
 
 
-def _by_kind(graphs: Graphs, space: CostedSpace) -> list[jax.Array]:
+def _groups(graphs: Graphs, space: CostedSpace) -> list[list[jax.Array]]:
+    """All invariants: those of a group, [B, R, ...] each, stand side by side in rows.
+
+    Cut into rows only where they are joined, since each cut is compiled by itself.
+    """
     nodes = _Nodes(graphs, space)
+    sent, longest = _together(_sent(nodes), _longest(nodes))
+    shares = jnp.stack([nodes.share, _signal_share(nodes, sent[:, 0, :, -1])], axis=1)
+    counted, behind = _together(_moments(nodes, shares), _behind(nodes, shares))
     return [
-        *_costs(graphs, nodes, space),
+        *_costs(nodes),
         *_counts(nodes),
-        *_paths(nodes),
-        *_walk(nodes, nodes.share),
-        *_walk(nodes, _signal_share(nodes)),
-        *_depths(nodes),
-        _signals(nodes),
+        *_paths(nodes, sent[:, 0, :, -2], behind[:, 0], longest),
+        _walks(nodes, shares, counted, behind[:, 1:3]),
+        _depths(nodes, longest, behind[:, 3]),
+        _signals(nodes, sent),
     ]
 
 
 class _Nodes:
-    """What the groups share: edges, operations, ends, degrees.
+    """What the groups share: edges, operations, ends, degrees, costs.
 
     Operations that pass their input on are merged into edges, which then count how
     many ways lead along them.
@@ -127,49 +138,27 @@ class _Nodes:
         self.edges = edges * live[:, :, None] * live[:, None]  # [B, N, N]
         self.live = live.astype(jnp.float32)  # [B, N]
         self.ops = jax.nn.one_hot(ops, num_ops) * self.live[:, :, None]  # [B, N, P]
-        self.slots = mask.shape[1]
         self.in_degree = jnp.sum(self.edges, axis=1)
         self.out_degree = jnp.sum(self.edges, axis=2)
         self.source = self.live * (self.in_degree == 0)
         self.sink = self.live * (self.out_degree == 0)
         # [B, N, N]: the share of each predecessor in a node, column by column.
         self.share = self.edges / jnp.maximum(self.in_degree, 1.0)[:, None, :]
-        _, parameters = space.node_costs(graphs)
-        self.learns = self.live * (jnp.sum(parameters, axis=1) > 0)  # [B, N]
-
-    @property
-    def own(self) -> jax.Array:
-        """[B, N, P + 2]: what a node adds to a path's counts: its operation, itself,
-        itself if it has parameters."""
+        flops_parameters = jnp.stack(space.node_costs(graphs), axis=1)
+        self.costs = jnp.sum(flops_parameters, axis=2) * self.live[:, None]  # [B, 2, N]
+        self.learns = self.live * (self.costs[:, 1] > 0)  # [B, N]
+        # [B, N, P + 2]: what a node adds to a path's counts: its operation, itself,
+        # itself if it has parameters.
         more = jnp.stack([self.live, self.learns], axis=2)
-        return jnp.concatenate([self.ops, more], axis=2)
-
-    def forward(self, step, start: jax.Array) -> jax.Array:
-        """Fills start [B, N, ...] slot by slot: `step(values, slot) -> [B, ...]`."""
-
-        def body(slot, values):
-            return values.at[:, slot].set(step(values, slot))
-
-        return jax.lax.fori_loop(0, self.slots, body, start)
-
-    def backward(self, step, start: jax.Array) -> jax.Array:
-        """The same from the last slot to the first."""
-        return jax.lax.fori_loop(
-            0,
-            self.slots,
-            lambda at, values: values.at[:, self.slots - 1 - at].set(
-                step(values, self.slots - 1 - at)
-            ),
-            start,
-        )
+        self.own = jnp.concatenate([self.ops, more], axis=2)
 
     def of_op(self, per_node: jax.Array) -> jax.Array:
-        """Sums of a number per node [B, N] over the nodes of each operation: [B, P]."""
-        return jnp.einsum("bn,bnp->bp", per_node, self.ops, precision=FLOAT32)
+        """Sums of numbers per node [B, K, N] over each operation's: [B, K, P]."""
+        return jnp.einsum("bkn,bnp->bkp", per_node, self.ops, precision=FLOAT32)
 
     def at_sink(self, values: jax.Array) -> jax.Array:
-        """[B, ...] at the output node."""
-        return jnp.einsum("bn,bn...->b...", self.sink, values, precision=FLOAT32)
+        """[B, W, C] at the output node, of [B, W, N, C]."""
+        return jnp.einsum("bn,bwnc->bwc", self.sink, values, precision=FLOAT32)
 
 
 def _merged(edges: jax.Array, identity: jax.Array) -> jax.Array:
@@ -183,183 +172,216 @@ def _merged(edges: jax.Array, identity: jax.Array) -> jax.Array:
     return jax.lax.fori_loop(0, edges.shape[1], through, edges)
 
 
-def _mean_before(share: jax.Array, values: jax.Array, slot: int) -> jax.Array:
-    """Mean over a slot's predecessors of values [B, N, ...]."""
-    return jnp.einsum("bn,bn...->b...", share[:, :, slot], values, precision=FLOAT32)
+def _together(*recursions: tuple[jax.Array, Callable]) -> list[jax.Array]:
+    """Recursions from slot to slot, in one loop since each loop is compiled by itself.
+
+    Args:
+      recursions: what they start from, [B, W, N, ...], and a function of this and
+        the number of a step, 0 to N - 1, that fills a slot in.
+    """
+    starts, steps = zip(*recursions, strict=True)
+
+    def body(at, values):
+        return [step(each, at) for step, each in zip(steps, values, strict=True)]
+
+    return jax.lax.fori_loop(0, starts[0].shape[_SLOT], body, list(starts))
 
 
-def _counts(nodes: _Nodes) -> list[jax.Array]:
-    """Nodes, edges, operations, pairs of neighbours, degrees, both ends."""
-    pairs = jnp.einsum(
-        "bnp,bnm,bmq->bpq", nodes.ops, nodes.edges, nodes.ops, precision=FLOAT32
+def _sent(nodes: _Nodes) -> tuple[jax.Array, Callable]:
+    """What each node sends on, where it adds up what comes in and where it averages.
+
+    Becomes [B, 2, N, G * P + 2], added up and averaged: a unit signal that nodes of one
+    operation change by a gain, for each gain and operation; one that nothing changes,
+    so that the sum counts ways from the input; one that is a unit again after each
+    node with parameters, as after batch normalisation.
+    """
+    weights = jnp.stack([nodes.edges, nodes.share], axis=1)
+    unit = jnp.maximum(nodes.source, nodes.learns)
+    gains = [1.0 + (gain - 1.0) * nodes.ops for gain in _GAINS]
+    gain = jnp.concatenate(
+        [*gains, nodes.live[:, :, None], 1.0 - unit[:, :, None]], axis=2
     )
-    size = jnp.sum(nodes.live, axis=1)
-    edges = jnp.sum(nodes.edges, axis=(1, 2))
-    degrees = [
-        jnp.max(nodes.in_degree, axis=1),
-        jnp.max(nodes.out_degree, axis=1),
-        jnp.sum(nodes.source * nodes.out_degree, axis=1),
-        jnp.sum(nodes.sink * nodes.in_degree, axis=1),
-        edges / jnp.maximum(size, 1.0),
-    ]
-    after_source = jnp.einsum(
-        "bn,bnm->bm", nodes.source, nodes.edges, precision=FLOAT32
-    )
-    before_sink = jnp.einsum("bnm,bm->bn", nodes.edges, nodes.sink, precision=FLOAT32)
-    return [
-        jnp.stack([size, edges, *degrees], axis=1),
-        jnp.sum(nodes.ops, axis=1),
-        pairs.reshape(pairs.shape[0], -1),
-        nodes.of_op(after_source),
-        nodes.of_op(before_sink),
-    ]
-
-
-def _costs(graphs: Graphs, nodes: _Nodes, space: CostedSpace) -> list[jax.Array]:
-    """Logs of operations and parameters, of all nodes and of each operation's."""
-    found = []
-    for cost in space.node_costs(graphs):
-        per_node = jnp.sum(cost, axis=1) * nodes.live
-        total = jnp.sum(per_node, axis=1, keepdims=True)
-        both = jnp.concatenate([total, nodes.of_op(per_node)], axis=1)
-        found.append(jnp.log1p(both))
-    return [*found, jnp.sum(nodes.learns, axis=1, keepdims=True)]
-
-
-def _paths(nodes: _Nodes) -> list[jax.Array]:
-    """Over all paths from input to output: how many, how long, which operations."""
-
-    def before(values, slot):
-        ways = jnp.einsum(
-            "bn,bn->b", nodes.edges[:, :, slot], values, precision=FLOAT32
-        )
-        return jnp.minimum(nodes.source[:, slot] + ways, _MOST_WAYS)
-
-    def after(values, slot):
-        ways = jnp.einsum("bn,bn->b", nodes.edges[:, slot], values, precision=FLOAT32)
-        return jnp.minimum(nodes.sink[:, slot] + ways, _MOST_WAYS)
-
-    nothing = jnp.zeros_like(nodes.live)
-    ahead, behind = nodes.forward(before, nothing), nodes.backward(after, nothing)
-    through = ahead * behind
-    total = jnp.maximum(jnp.sum(nodes.source * behind, axis=1), 1.0)[:, None]
-    # By every path; sums of many are rounded.
-    crossed = nodes.live * (through >= total - jnp.maximum(0.5, 1e-6 * total))
-    longest, shortest = _extreme(nodes, jnp.max, -1e6), _extreme(nodes, jnp.min, 1e6)
-    return [
-        jnp.log(total),
-        nodes.of_op(jnp.minimum(through / total, 1.0)),
-        nodes.of_op(crossed),
-        nodes.at_sink(longest),
-        nodes.at_sink(shortest),
-    ]
-
-
-def _extreme(nodes: _Nodes, choose, empty: float) -> jax.Array:
-    """Largest or smallest number of each kind of node on a path to each node."""
-    own = nodes.own
+    source = nodes.source[:, :, None]
+    start = jnp.concatenate([gain[:, :, :-1] * source, unit[:, :, None]], axis=2)
 
     def step(values, slot):
-        open_ = nodes.edges[:, :, slot, None] > 0
-        before = choose(jnp.where(open_, values, empty), axis=1)
-        before = jnp.where(nodes.in_degree[:, slot, None] > 0, before, 0.0)
-        return own[:, slot] + before
+        before = gain[:, None, slot] * _before(weights, values, slot)
+        sent = jnp.minimum(values[:, :, slot] + before, _MOST_WAYS)
+        return _filled(values, slot, sent)
 
-    return nodes.forward(step, jnp.zeros_like(own))
+    return jnp.stack([start, start], axis=1), step
 
 
-def _signal_share(nodes: _Nodes) -> jax.Array:
-    """[B, N, N]: the share of each predecessor in what a node adds up, when a node with
-    parameters sends one unit, as after batch normalisation, and others what they got."""
-
-    def step(values, slot):
-        got = jnp.einsum("bn,bn->b", nodes.edges[:, :, slot], values, precision=FLOAT32)
-        sent = jnp.where(nodes.learns[:, slot] > 0, 1.0, jnp.minimum(got, _MOST_WAYS))
-        return jnp.where(nodes.source[:, slot] > 0, 1.0, sent)
-
-    sent = nodes.forward(step, jnp.zeros_like(nodes.live))
+def _signal_share(nodes: _Nodes, sent: jax.Array) -> jax.Array:
+    """[B, N, N]: the share of each predecessor, which sent [B, N], in what a node
+    adds up."""
     weights = nodes.edges * sent[:, :, None]
     return weights / jnp.maximum(jnp.sum(weights, axis=1, keepdims=True), 1e-6)
 
 
-def _walk(nodes: _Nodes, share: jax.Array) -> list[jax.Array]:
-    """A walk back from the output, each predecessor as likely as its share [B, N, N]:
-    which nodes carry the signal."""
+def _behind(nodes: _Nodes, shares: jax.Array) -> tuple[jax.Array, Callable]:
+    """What each node has between itself and the output.
 
-    def arrive(values, slot):
-        onward = jnp.einsum("bn,bn->b", share[:, slot], values, precision=FLOAT32)
-        return nodes.sink[:, slot] + onward
+    Becomes [B, 4, N]: ways to the output, how often each walk of the shares
+    [B, 2, N, N] back from it comes by, the number of edges on the longest way.
+    """
+    weights = jnp.concatenate([nodes.edges[:, None], shares], axis=1)
+    start = nodes.sink[:, None] * jnp.array([1.0, 1.0, 1.0, 0.0])[None, :, None]
 
-    mass = nodes.backward(arrive, jnp.zeros_like(nodes.live))
-    own, num_ops = nodes.own, nodes.ops.shape[2]
-    size = own.shape[2]
+    def step(values, at):
+        slot = values.shape[_SLOT] - 1 - at
+        onward = jnp.sum(weights[:, :, slot] * values[:, :3], axis=2)
+        sums = jnp.minimum(values[:, :3, slot] + onward, _MOST_WAYS)
+        deeper = jnp.max((nodes.edges[:, slot] > 0) * (values[:, 3] + 1), axis=1)
+        return _filled(values, slot, jnp.concatenate([sums, deeper[:, None]], axis=1))
 
-    def moments(values, slot):
-        """Mean count, mean square count, and ordered pairs, behind one another."""
-        before = _mean_before(share, values, slot)
-        first, second, pairs = jnp.split(before, [size, 2 * size], axis=1)
-        here = own[:, slot]
-        ordered = here[:, :num_ops, None] * first[:, None, :num_ops]
-        return jnp.concatenate(
-            [
-                here + first,
-                here + 2 * here * first + second,
-                pairs + ordered.reshape(pairs.shape),
-            ],
-            axis=1,
-        )
+    return start, step
 
-    start = jnp.zeros((*nodes.live.shape, 2 * size + num_ops**2))
-    at_sink = nodes.at_sink(nodes.forward(moments, start))
-    first, second, ordered = jnp.split(at_sink, [size, 2 * size], axis=1)
-    adjacent = jnp.einsum(
-        "bm,bmp,bnm,bnq->bpq", mass, nodes.ops, share, nodes.ops, precision=FLOAT32
+
+def _longest(nodes: _Nodes) -> tuple[jax.Array, Callable]:
+    """Becomes [B, 1, N, 2 * (P + 2)]: the largest number of each kind of node on a path
+    to each node, then the smallest with its sign turned."""
+    own = jnp.concatenate([nodes.own, -nodes.own], axis=2)[:, None]
+
+    def step(values, slot):
+        open_ = nodes.edges[:, None, :, slot, None] > 0
+        before = jnp.max(jnp.where(open_, values, -1e6), axis=2)
+        before = jnp.where(nodes.in_degree[:, None, slot, None] > 0, before, 0.0)
+        return _filled(values, slot, values[:, :, slot] + before)
+
+    return own, step
+
+
+def _moments(nodes: _Nodes, shares: jax.Array) -> tuple[jax.Array, Callable]:
+    """Becomes [B, 2, N, 2 * (P + 2)]: for each walk of the shares [B, 2, N, N] back from
+    each node, the mean number of each kind of node, then the mean square."""
+    own = jnp.stack([nodes.own, nodes.own], axis=1)
+
+    def step(values, slot):
+        before, here = _before(shares, values, slot), nodes.own[:, None, slot]
+        first, second = jnp.split(before, 2, axis=2)
+        found = [here + first, here + 2 * here * first + second]
+        return _filled(values, slot, jnp.concatenate(found, axis=2))
+
+    return jnp.concatenate([own, own], axis=3), step
+
+
+def _before(weights: jax.Array, values: jax.Array, slot: jax.Array) -> jax.Array:
+    """[B, W, C]: values [B, W, N, C] added up over a slot's predecessors by weights
+    [B, W, N, N]."""
+    return jnp.einsum(
+        "bwn,bwnc->bwc", weights[:, :, :, slot], values, precision=FLOAT32
     )
-    part = mass / jnp.maximum(jnp.sum(mass, axis=1, keepdims=True), 1.0)
-    entropy = -jnp.sum(part * jnp.log(jnp.maximum(part, 1e-12)), axis=1)
+
+
+def _filled(values: jax.Array, slot: jax.Array, found: jax.Array) -> jax.Array:
+    """Values with what was found in a slot."""
+    return jax.lax.dynamic_update_index_in_dim(values, found, slot, _SLOT)
+
+
+def _counts(nodes: _Nodes) -> list[list[jax.Array]]:
+    """Nodes, edges, operations, pairs of neighbours, degrees, both ends."""
+    pairs = jnp.einsum(
+        "bnp,bnm,bmq->bpq", nodes.ops, nodes.edges, nodes.ops, precision=FLOAT32
+    )
+    degrees = jnp.stack([nodes.in_degree, nodes.out_degree], axis=1)
+    after_source = jnp.sum(nodes.source[:, :, None] * nodes.edges, axis=1)
+    before_sink = jnp.sum(nodes.edges * nodes.sink[:, None], axis=2)
+    ends = jnp.stack([after_source, before_sink], axis=1)
+    both = jnp.stack([nodes.live, nodes.in_degree], axis=1)
+    totals = jnp.sum(jnp.concatenate([both, ends], axis=1), axis=2)
+    density = totals[:, 1:2] / jnp.maximum(totals[:, :1], 1.0)
+    size = [totals[:, :2], jnp.max(degrees, axis=2), totals[:, 2:], density]
+    operations = jnp.sum(nodes.ops, axis=1)
+    neighbours = pairs.reshape(pairs.shape[0], -1)
+    return [
+        [jnp.concatenate(size, axis=1)[:, None]],
+        [operations[:, None], neighbours[:, None]],
+        [nodes.of_op(ends)],
+    ]
+
+
+def _costs(nodes: _Nodes) -> list[list[jax.Array]]:
+    """Logs of operations and parameters, of all nodes and of each operation's."""
+    total = jnp.sum(nodes.costs, axis=2, keepdims=True)
+    logs = jnp.log1p(jnp.concatenate([total, nodes.of_op(nodes.costs)], axis=2))
+    return [[logs], [jnp.sum(nodes.learns, axis=1)[:, None, None]]]
+
+
+def _paths(
+    nodes: _Nodes, ahead: jax.Array, behind: jax.Array, longest: jax.Array
+) -> list[list[jax.Array]]:
+    """Over all paths from input to output: how many, how long, which operations.
+
+    Args:
+      ahead: [B, N], ways from the input.
+      behind: [B, N], ways to the output.
+      longest: of `_longest`.
+    """
+    through = ahead * behind
+    total = jnp.maximum(jnp.sum(nodes.source * behind, axis=1), 1.0)[:, None]
+    # By every path; sums of many are rounded.
+    crossed = nodes.live * (through >= total - jnp.maximum(0.5, 1e-6 * total))
+    part = jnp.minimum(through / total, 1.0)
+    passed = nodes.of_op(jnp.stack([part, crossed], axis=1))
+    most = nodes.at_sink(longest).reshape(passed.shape[0], 2, -1)
+    sign = jnp.array([1.0, -1.0])[None, :, None]
+    return [[jnp.log(total)[:, None]], [passed], [most * sign]]
+
+
+def _walks(
+    nodes: _Nodes, shares: jax.Array, counted: jax.Array, mass: jax.Array
+) -> list[jax.Array]:
+    """Walks back from the output, each predecessor as likely as its share: which nodes
+    carry the signal.
+
+    Args:
+      shares: [B, 2, N, N] of two walks.
+      counted: of `_moments`.
+      mass: [B, 2, N], how often each walk comes by a node.
+    """
+    num_ops = nodes.ops.shape[2]
+    first, second = jnp.split(nodes.at_sink(counted), 2, axis=2)
+    # Each node's predecessors, then all that come before it.
+    nearest = jnp.einsum("bwnm,bnq->bwmq", shares, nodes.ops, precision=FLOAT32)
+    earlier = counted[..., :num_ops] - nodes.ops[:, None]
+    pairs = jnp.einsum(
+        "bwm,bmp,bwmq->bwpq",
+        mass,
+        nodes.ops,
+        jnp.concatenate([nearest, earlier], axis=3),
+        precision=FLOAT32,
+    )
+    part = mass / jnp.maximum(jnp.sum(mass, axis=2, keepdims=True), 1.0)
+    entropy = -jnp.sum(part * jnp.log(jnp.maximum(part, 1e-12)), axis=2, keepdims=True)
+    adjacent, ordered = (
+        half.reshape(*half.shape[:2], -1) for half in jnp.split(pairs, 2, axis=3)
+    )
     return [
         first,
         jnp.sqrt(jnp.maximum(second - first**2, 0.0)),
-        entropy[:, None],
+        entropy,
         nodes.of_op(mass**2),
-        adjacent.reshape(mass.shape[0], -1),
+        adjacent,
         ordered,
     ]
 
 
-def _depths(nodes: _Nodes) -> list[jax.Array]:
-    """How far from input and output the nodes of each operation stand, on average."""
+def _depths(nodes: _Nodes, longest: jax.Array, behind: jax.Array) -> list[jax.Array]:
+    """How far from input and output the nodes of each operation stand, on average.
 
-    def before(values, slot):
-        return jnp.max((nodes.edges[:, :, slot] > 0) * (values + 1), axis=1)
-
-    def after(values, slot):
-        return jnp.max((nodes.edges[:, slot] > 0) * (values + 1), axis=1)
-
-    nothing = jnp.zeros_like(nodes.live)
-    number = jnp.maximum(jnp.sum(nodes.ops, axis=1), 1.0)
-    return [
-        nodes.of_op(nodes.forward(before, nothing)) / number,
-        nodes.of_op(nodes.backward(after, nothing)) / number,
-    ]
+    Args:
+      longest: of `_longest`.
+      behind: [B, N], edges on the longest way to the output.
+    """
+    ahead = longest[:, 0, :, nodes.ops.shape[2]] - nodes.live
+    number = jnp.maximum(jnp.sum(nodes.ops, axis=1, keepdims=True), 1.0)
+    return [nodes.of_op(jnp.stack([ahead, behind], axis=1)) / number]
 
 
-def _signals(nodes: _Nodes) -> jax.Array:
-    """Log of a unit signal at the output where nodes add up what comes in and one
-    operation changes it by a gain, and the same where they average."""
-    num_ops = nodes.ops.shape[2]
-    found = []
-    for gain in _GAINS:
-        # [B, N, P]: the gain of each node when operation p has one.
-        gains = 1.0 + (gain - 1.0) * nodes.ops
-        for weight in (nodes.edges, nodes.share):
-
-            def step(values, slot, weight=weight, gains=gains):
-                before = _mean_before(weight, values, slot)
-                sent = gains[:, slot] * (nodes.source[:, slot, None] + before)
-                return jnp.minimum(sent, _MOST_WAYS)
-
-            start = jnp.zeros((*nodes.live.shape, num_ops))
-            out = nodes.at_sink(nodes.forward(step, start))
-            found.append(jnp.log(jnp.maximum(out, 1e-6)))
-    return jnp.concatenate(found, axis=1)
+def _signals(nodes: _Nodes, sent: jax.Array) -> list[jax.Array]:
+    """Log of what `_sent` sends out of the output, [B, 1, G * 2 * P]: for each gain,
+    added up, then averaged."""
+    out = nodes.at_sink(sent[..., :-2])
+    by_gain = out.reshape(*out.shape[:2], len(_GAINS), -1).swapaxes(1, 2)
+    return [jnp.log(jnp.maximum(by_gain.reshape(out.shape[0], 1, -1), 1e-6))]

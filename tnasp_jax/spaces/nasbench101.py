@@ -170,27 +170,26 @@ class NASBench101:
           Two arrays, [B, 9, 7] float32 (slots as many as the graphs have); see
           `base.CostedSpace`.
         """
-        ops, mask = jnp.asarray(graphs.ops), jnp.asarray(graphs.mask)
+        # [B, 1, N] each, beside the cells.
+        ops, mask = jnp.asarray(graphs.ops)[:, None], jnp.asarray(graphs.mask)[:, None]
         edges = graphs_lib.live_adjacency(graphs)
-        projected = jnp.any(edges & (mask & (ops == 0))[:, :, None], axis=1)
+        from_input = jnp.swapaxes(mask & (ops == 0), 1, 2)
+        projected = jnp.any(edges & from_input, axis=1, keepdims=True)
         inner = mask & (ops > 0) & (ops <= len(OPERATIONS))
         places = jnp.clip(ops - 1, 0, len(OPERATIONS) - 1)
         kernel = jnp.array([KERNELS[op] for op in OPERATIONS], jnp.float32)[places]
         convolves, pools = inner & (kernel > 0), inner & (kernel == 0)
-        flops, parameters, in_channels = [], [], STEM_CHANNELS
-        for stack in range(NUM_STACKS):
-            out_channels = STEM_CHANNELS * 2**stack
-            pixels = (IMAGE_SIZE // 2**stack) ** 2
-            width = node_channels(graphs, out_channels).astype(jnp.float32)
-            area = jnp.where(convolves, (kernel * width) ** 2, 0.0)
-            for _ in range(MODULES_PER_STACK):
-                projection = jnp.where(projected, in_channels * width, 0.0)
-                comparisons = jnp.where(pools, 9 * width, 0.0)
-                flops.append(pixels * (area + projection + comparisons))
-                norms = 2 * width * (convolves.astype(jnp.float32) + projected)
-                parameters.append(area + projection + norms)
-                in_channels = out_channels
-        return jnp.stack(flops, axis=1), jnp.stack(parameters, axis=1)
+        stack = np.repeat(np.arange(NUM_STACKS), MODULES_PER_STACK)
+        out_channels = STEM_CHANNELS * 2**stack
+        in_channels = np.insert(out_channels[:-1], 0, STEM_CHANNELS)[None, :, None]
+        pixels = ((IMAGE_SIZE // 2**stack) ** 2)[None, :, None]
+        width = node_channels(graphs, out_channels).astype(jnp.float32)
+        area = jnp.where(convolves, (kernel * width) ** 2, 0.0)
+        projection = jnp.where(projected, in_channels * width, 0.0)
+        comparisons = jnp.where(pools, 9 * width, 0.0)
+        flops = pixels * (area + projection + comparisons)
+        norms = 2 * width * (convolves.astype(jnp.float32) + projected)
+        return flops, area + projection + norms
 
     def canonical_hash(self, architecture: Cell) -> str:
         """The official hash of the benchmark, 32 hexadecimal digits."""
@@ -315,29 +314,36 @@ def _convolutions(cell: Cell) -> Iterator[tuple[int, int, int, int]]:
         in_channels = out_channels
 
 
-def node_channels(graphs: Graphs, out_channels: int) -> jax.Array:
-    """Channels of each vertex in a module of `out_channels`, [B, N] int; jittable.
+def node_channels(graphs: Graphs, out_channels: np.ndarray) -> jax.Array:
+    """Channels of each vertex in modules of `out_channels`, [M]; jittable.
 
     The vertices that feed the output share its channels, the first ones get one more
     where that leaves a rest; another vertex has as many as the widest that it feeds. 0
     for input and dead slots.
+
+    Returns:
+      [B, M, N] int.
     """
     ops, mask = jnp.asarray(graphs.ops), jnp.asarray(graphs.mask)
     edges = graphs_lib.live_adjacency(graphs)
     is_output = mask & (ops == len(OPERATIONS) + 1)
     inner = mask & (ops > 0) & ~is_output
     feeding = inner & jnp.any(edges & is_output[:, None, :], axis=2)
-    count = jnp.maximum(jnp.sum(feeding, axis=1, keepdims=True), 1)
-    first = jnp.cumsum(feeding, axis=1) <= out_channels % count
-    channels = jnp.where(feeding, out_channels // count + first, 0)
-    channels = jnp.where(is_output, out_channels, channels)
-    for node in range(ops.shape[1] - 1, -1, -1):  # Edges lead to later slots.
-        widest = jnp.max(jnp.where(edges[:, node], channels, 0), axis=1)
-        narrower = inner[:, node] & ~feeding[:, node]
-        channels = channels.at[:, node].set(
-            jnp.where(narrower, widest, channels[:, node])
-        )
-    return channels
+    whole = out_channels[None, :, None]
+    count = jnp.maximum(jnp.sum(feeding, axis=1), 1)[:, None, None]
+    first = jnp.cumsum(feeding, axis=1)[:, None] <= whole % count
+    channels = jnp.where(feeding[:, None], whole // count + first, 0)
+    channels = jnp.where(is_output[:, None], whole, channels)
+    narrower = (inner & ~feeding)[:, None]
+    slots = ops.shape[1]
+
+    def widen(at, channels):
+        node = slots - 1 - at  # Edges lead to later slots.
+        widest = jnp.max(jnp.where(edges[:, None, node], channels, 0), axis=2)
+        width = jnp.where(narrower[:, :, node], widest, channels[:, :, node])
+        return jax.lax.dynamic_update_index_in_dim(channels, width, node, 2)
+
+    return jax.lax.fori_loop(0, slots, widen, channels)
 
 
 def _vertex_channels(matrix: Sequence[Sequence[int]], out_channels: int) -> list[int]:

@@ -268,7 +268,7 @@ def _channels(ops: jax.Array, edges: jax.Array, width: int) -> jax.Array:
     nodes = jnp.concatenate([jnp.zeros(1, ops.dtype), ops, jnp.full(1, end, ops.dtype)])
     mask = jnp.concatenate([jnp.ones(1, bool), ops > 0, jnp.ones(1, bool)])
     cell = Graphs(ops=nodes[None], adjacency=edges[None] > 0, mask=mask[None])
-    return node_channels(cell, width)[0]
+    return node_channels(cell, np.array([width]))[0, 0]
 
 
 def _is_path(ops: jax.Array, edges: jax.Array) -> jax.Array:

@@ -45,7 +45,8 @@ def _merged(graph, space):
 def _paths(edges, live):
     """(ways, nodes) of every path from the input to the output."""
     (source,) = [v for v in np.flatnonzero(live) if not edges[:, v].any()]
-    found, open_ = [], [(1.0, (int(source),))]
+    found: list[tuple[float, tuple[int, ...]]] = []
+    open_: list[tuple[float, tuple[int, ...]]] = [(1.0, (int(source),))]
     while open_:
         ways, path = open_.pop()
         following = np.flatnonzero(edges[path[-1]])

@@ -182,7 +182,7 @@ class NASBench101:
         stack = np.repeat(np.arange(NUM_STACKS), MODULES_PER_STACK)
         out_channels = STEM_CHANNELS * 2**stack
         in_channels = np.insert(out_channels[:-1], 0, STEM_CHANNELS)[None, :, None]
-        pixels = ((IMAGE_SIZE // 2**stack) ** 2)[None, :, None]
+        pixels = jnp.asarray((IMAGE_SIZE // 2**stack) ** 2)[None, :, None]
         width = node_channels(graphs, out_channels).astype(jnp.float32)
         area = jnp.where(convolves, (kernel * width) ** 2, 0.0)
         projection = jnp.where(projected, in_channels * width, 0.0)

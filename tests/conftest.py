@@ -49,6 +49,14 @@ def optimized(monkeypatch):
     jax.config.update("jax_disable_most_optimizations", True)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _no_file_leaves_optimisation_on():
+    """All files after it in its process would take several times as long."""
+    before = jax.config.values["jax_disable_most_optimizations"]
+    yield
+    assert jax.config.values["jax_disable_most_optimizations"] == before
+
+
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
     """The folder of the tables: $TNASP_DATA, or ../shared/data beside the checkout."""

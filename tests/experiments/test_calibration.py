@@ -2,21 +2,29 @@
 
 import json
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
+from experiments import calibration, nb201
 from experiments.calibration import LEVELS, coverage
+from experiments.shell import command
 
 ROOT_FLAGS = ["--n_train=40", "--table=digits", "--seeds=0,1", "--quiet"]
 
 
-def run(*words):
-    return subprocess.run(
-        [sys.executable, "-m", *words], capture_output=True, text=True, check=False
-    )
+@pytest.fixture
+def run(commands, finished):
+    """`run(*words, runs=finished)`: the exit code of the command."""
+
+    def run_calibration(*words, runs=finished):
+        arguments = [f"--runs={runs}", *words]
+        names = "COLUMN ..."
+        return commands.call(
+            calibration.main, calibration.define, arguments, words=names
+        )
+
+    return run_calibration
 
 
 def test_coverage_by_hand():
@@ -36,38 +44,28 @@ def test_normal_labels_are_covered_as_often_as_the_level_says():
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def finished(commands, tmp_path_factory):
     """A run that tells a deviation and one that does not."""
     home = tmp_path_factory.mktemp("calibration")
-    for predictor, more in (("gp", []), ("tnasp", ["--epochs=1"])):
-        done = run(
-            "experiments.nb201",
-            f"--predictor={predictor}",
-            f"--workdir={home / predictor}",
-            *ROOT_FLAGS,
-            *more,
-        )
-        assert done.returncode == 0, done.stderr
+    for predictor, more in (("gp", []), ("tiny", ["--epochs=1"])):
+        flags = [f"--predictor={predictor}", f"--workdir={home / predictor}", *more]
+        arguments = [*flags, *ROOT_FLAGS]
+        assert commands.call(nb201.main, command.define_shared, arguments) == 0
     return home
 
 
-def test_the_command_asks_the_runs_that_tell_a_deviation(finished, tmp_path):
-    done = run(
-        "experiments.calibration",
-        f"--runs={finished}",
-        f"--out={tmp_path}",
-        "nb201digits_40",
-    )
-    assert done.returncode == 0, done.stderr
-    assert "nb201digits_40 gp: intervals of 50, 80, 95 % cover" in done.stdout
+def test_the_command_asks_the_runs_that_tell_a_deviation(run, tmp_path, capsys):
+    assert run(f"--out={tmp_path}", "nb201digits_40") == 0
+    told = capsys.readouterr().out
+    assert "nb201digits_40 gp: intervals of 50, 80, 95 % cover" in told
     found = json.loads((tmp_path / "calibration.json").read_text())
     column = found["columns"]["nb201digits_40"]
     assert list(column["predictors"]) == ["gp"]
     means = [column["predictors"]["gp"]["coverage"][str(p)]["mean"] for p in LEVELS]
     assert means == sorted(means) and 40 < means[LEVELS.index(80)] < 100
     assert (tmp_path / "calibration.png").read_bytes()[:4] == b"\x89PNG"
-    again = run("experiments.calibration", f"--runs={finished}", f"--out={tmp_path}")
-    assert again.returncode == 2 and again.stderr.startswith(
+    assert run(f"--out={tmp_path}") == 2
+    assert capsys.readouterr().err.startswith(
         f"error: {tmp_path / 'calibration.json'} exists; --overwrite replaces it"
     )
 
@@ -81,23 +79,18 @@ def test_the_command_asks_the_runs_that_tell_a_deviation(finished, tmp_path):
     ],
 )
 def test_mistakes_are_one_sentence_and_write_nothing(
-    finished, tmp_path, words, sentence
+    run, tmp_path, capsys, words, sentence
 ):
     out = tmp_path / "out"
-    words = [word.format(out=out) for word in words]
-    done = run("experiments.calibration", f"--runs={finished}", *words)
-    assert done.returncode == 2 and sentence in done.stderr
-    assert len(done.stderr.splitlines()) == 1 and not out.exists()
+    assert run(*(word.format(out=out) for word in words)) == 2
+    error = capsys.readouterr().err
+    assert sentence in error
+    assert len(error.splitlines()) == 1 and not out.exists()
 
 
-def test_runs_without_a_deviation_are_told(finished, tmp_path):
+def test_runs_without_a_deviation_are_told(run, finished, tmp_path, capsys):
     home = tmp_path / "runs"
-    shutil.copytree(finished / "tnasp", home / "tnasp")
-    done = run(
-        "experiments.calibration",
-        f"--runs={home}",
-        f"--out={tmp_path / 'out'}",
-        "nb201digits_40",
-    )
-    assert done.returncode == 2 and "tells a deviation" in done.stderr
+    shutil.copytree(finished / "tiny", home / "tiny")
+    assert run(f"--out={tmp_path / 'out'}", "nb201digits_40", runs=home) == 2
+    assert "tells a deviation" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

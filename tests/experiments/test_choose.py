@@ -2,6 +2,7 @@
 
 import json
 
+import jax
 import numpy as np
 import pytest
 
@@ -66,7 +67,7 @@ def test_each_recipe_is_judged_on_the_validation_cells(
     draws = draw_data(cell, table)
     predictor = get_predictor("tiny", table.space)
     split = draws.splits[1]
-    params, _ = supervised.fit(
+    params, _ = jax.jit(supervised.fit, static_argnums=(0, 4))(
         predictor,
         table.graphs[split.train_index],
         draws.train_units[1],

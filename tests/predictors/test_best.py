@@ -98,12 +98,12 @@ def test_it_learns_and_its_deviation_is_of_the_size_of_its_errors(fitted):
 
 
 def test_another_name_of_the_space_changes_nothing(fitted):
-    _, params, graphs, _ = fitted
+    predictor, params, graphs, _ = fitted
 
     renamed = best(dataclasses.replace(NASBENCH201, name="somebody's own"), CONFIG)
     np.testing.assert_array_equal(
         jax.jit(renamed.apply)(params, graphs[:5]),
-        jax.jit(best(NASBENCH201, CONFIG).apply)(params, graphs[:5]),
+        jax.jit(predictor.apply)(params, graphs[:5]),
     )
 
 
@@ -149,6 +149,7 @@ def test_without_stacking_shares_are_those_of_the_prior(fitted):
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_hardly_any_cells_are_enough(fitted, count):
     _, _, graphs, labels = fitted
-    predictor = best(NASBENCH201, CONFIG)
+    config = dataclasses.replace(CONFIG, processes=GpConfig(steps=20))
+    predictor = best(NASBENCH201, config)
     params = jax.jit(predictor.fit)(jax.random.key(1), graphs[:count], labels[:count])
     assert np.isfinite(jax.jit(predictor.apply)(params, graphs[:5])).all()

@@ -13,13 +13,19 @@ from tnasp_jax.spaces import NASBENCH201
 SMALL = ForestConfig(forests=2, rounds=60, candidates=20)
 
 
+def compiled(config):
+    predictor = forest(NASBENCH201, config)
+    names = "fit", "apply"
+    return predictor._replace(**{n: jax.jit(getattr(predictor, n)) for n in names})
+
+
 @pytest.fixture(scope="module")
 def fitted():
     graphs = NASBENCH201.to_graphs(NASBENCH201.sample(jax.random.key(0), 160))
     raw = np.asarray(invariants(graphs, NASBENCH201))
     labels = scipy.stats.zscore(raw[:, 0] + np.sin(raw[:, 1])).astype(np.float32)
-    predictor = forest(NASBENCH201, SMALL)
-    params = jax.jit(predictor.fit)(jax.random.key(1), graphs[:120], labels[:120])
+    predictor = compiled(SMALL)
+    params = predictor.fit(jax.random.key(1), graphs[:120], labels[:120])
     return predictor, params, graphs, labels, raw
 
 
@@ -48,7 +54,7 @@ def test_the_sum_of_answers_is_what_growth_took_off_the_residuals(fitted):
     """One forest fits its own training labels as its scores say."""
     _, _, graphs, labels, _ = fitted
     config = ForestConfig(forests=1, rounds=200, candidates=20, learning_rate=0.2)
-    predictor = forest(NASBENCH201, config)
+    predictor = compiled(config)
     params = predictor.fit(jax.random.key(2), graphs[:120], labels[:120])
     scores = np.asarray(predictor.apply(params, graphs[:120]))
     assert np.mean((scores - labels[:120]) ** 2) < 0.1 * np.var(labels[:120])

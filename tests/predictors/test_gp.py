@@ -1,5 +1,7 @@
 """The Gaussian process against the textbook's formulas in numpy."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,14 +13,25 @@ from tnasp_jax.predictors.gp import GpConfig, covariance, gp, kernel, tune
 from tnasp_jax.spaces import NASBENCH201
 
 
+def compiled(config):
+    predictor = gp(NASBENCH201, config)
+    names = "fit", "apply", "deviation", "covariance"
+    return predictor._replace(**{n: jax.jit(getattr(predictor, n)) for n in names})
+
+
+def tuned(cells, labels, config, prior, kind_of):
+    fitted = functools.partial(tune, config=config, prior=prior, kind_of=kind_of)
+    return jax.jit(fitted)(cells, labels)
+
+
 @pytest.fixture(scope="module")
 def fitted():
     """A process fitted to a smooth function of 40 cells, and 60 other cells."""
     graphs = NASBENCH201.to_graphs(NASBENCH201.sample(jax.random.key(0), 100))
     raw = np.asarray(invariants(graphs, NASBENCH201))
     labels = scipy.stats.zscore(raw[:, 0] + np.sin(raw[:, 1])).astype(np.float32)
-    predictor = gp(NASBENCH201, GpConfig(steps=30))
-    params = jax.jit(predictor.fit)(jax.random.key(1), graphs[:40], labels[:40])
+    predictor = compiled(GpConfig(steps=30))
+    params = predictor.fit(jax.random.key(1), graphs[:40], labels[:40])
     return predictor, params, graphs, labels, raw
 
 
@@ -54,7 +67,7 @@ def test_posterior_mean_and_deviation_against_numpy(fitted):
     deviation = predictor.deviation(params, graphs[40:])
     np.testing.assert_allclose(deviation, np.sqrt(variance + noise), atol=2e-2)
     together = _kernel(hyper, x[40:], x[40:]) - cross @ inverse @ cross.T
-    found = jax.jit(predictor.covariance)(params, graphs[40:])
+    found = predictor.covariance(params, graphs[40:])
     np.testing.assert_allclose(found, together, atol=2e-2)
 
 
@@ -62,8 +75,8 @@ def test_what_is_no_graph_has_no_deviation(fitted):
     predictor, params, graphs, _, _ = fitted
     few = jax.tree.map(np.array, graphs[40:43])
     few.mask[1] = False
-    assert np.isnan(jax.jit(predictor.deviation)(params, few)).tolist() == [0, 1, 0]
-    found = np.isnan(jax.jit(predictor.covariance)(params, few))
+    assert np.isnan(predictor.deviation(params, few)).tolist() == [0, 1, 0]
+    found = np.isnan(predictor.covariance(params, few))
     assert found.tolist() == [[0, 1, 0], [1, 1, 1], [0, 1, 0]]
 
 
@@ -71,26 +84,23 @@ def test_several_priors_are_averaged(fitted):
     _, _, graphs, labels, _ = fitted
     priors = ((1.0, 0.0), (0.5, 1.0))
     predictors = [
-        gp(NASBENCH201, GpConfig(steps=30, priors=each))
+        compiled(GpConfig(steps=30, priors=each))
         for each in (priors, priors[:1], priors[1:])
     ]
-    found = [
-        jax.jit(p.fit)(jax.random.key(1), graphs[:40], labels[:40]) for p in predictors
-    ]
+    found = [p.fit(jax.random.key(1), graphs[:40], labels[:40]) for p in predictors]
     both, first, second = (
-        np.asarray(jax.jit(p.apply)(params, graphs[40:]))
+        np.asarray(p.apply(params, graphs[40:]))
         for p, params in zip(predictors, found, strict=True)
     )
     np.testing.assert_allclose(both, (first + second) / 2, atol=1e-3)
     assert np.abs(first - second).max() > 0.01
     spread = [
-        jax.jit(p.deviation)(q, graphs[40:])
-        for p, q in zip(predictors, found, strict=True)
+        p.deviation(q, graphs[40:]) for p, q in zip(predictors, found, strict=True)
     ]
     variance = (spread[1] ** 2 + spread[2] ** 2) / 2 + (first - second) ** 2 / 4
     np.testing.assert_allclose(spread[0], np.sqrt(variance), atol=1e-2)
     within, one, other = (
-        np.asarray(jax.jit(p.covariance)(q, graphs[40:]))
+        np.asarray(p.covariance(q, graphs[40:]))
         for p, q in zip(predictors, found, strict=True)
     )
     apart = (first - second) / 2
@@ -100,12 +110,10 @@ def test_several_priors_are_averaged(fitted):
 
 def test_the_deviation_of_few_cells_is_that_of_a_process_on_them(fitted):
     _, _, graphs, labels, _ = fitted
-    few = gp(NASBENCH201, GpConfig(steps=5, deviation_on=15))
-    all_ = gp(NASBENCH201, GpConfig(steps=5))
+    few = compiled(GpConfig(steps=5, deviation_on=15))
+    all_ = compiled(GpConfig(steps=5))
     wide, narrow = (
-        jax.jit(p.deviation)(
-            jax.jit(p.fit)(jax.random.key(1), graphs[:40], labels[:40]), graphs[40:]
-        )
+        p.deviation(p.fit(jax.random.key(1), graphs[:40], labels[:40]), graphs[40:])
         for p in (few, all_)
     )
     assert (wide > narrow - 1e-4).all() and wide.mean() > narrow.mean() + 0.01
@@ -124,23 +132,18 @@ def test_tuning_raises_the_posterior_and_finds_what_matters():
     cells = rng.normal(size=(80, 6)).astype(np.float32)
     labels = np.sin(2 * cells[:, 3]) + 0.1 * rng.normal(size=80).astype(np.float32)
 
-    def tuned(steps):
-        return tune(
-            jnp.asarray(cells),
-            jnp.asarray(labels),
-            GpConfig(steps=steps),
-            jnp.array([1.0, 0.0]),
-            np.zeros(6, int),
-        )
+    def after(steps):
+        config, prior = GpConfig(steps=steps), jnp.array([1.0, 0.0])
+        return tuned(cells, labels, config, prior, np.zeros(6, int))
 
-    hyper = tuned(80)
+    hyper = after(80)
     assert int(np.argmax(hyper["relevance"])) == 3
 
     def likelihood(hyper):
         matrix = np.asarray(covariance(hyper, cells), float)
         return scipy.stats.multivariate_normal(cov=matrix).logpdf(labels)
 
-    assert likelihood(hyper) > likelihood(tuned(1)) + 10
+    assert likelihood(hyper) > likelihood(after(1)) + 10
 
 
 def test_a_kind_that_matters_lifts_all_its_invariants():
@@ -148,13 +151,7 @@ def test_a_kind_that_matters_lifts_all_its_invariants():
     cells = rng.normal(size=(80, 6)).astype(np.float32)
     labels = np.sin(2 * cells[:, 3]) + 0.1 * rng.normal(size=80).astype(np.float32)
     kind_of = np.array([0, 0, 1, 1, 1, 2])
-    hyper = tune(
-        jnp.asarray(cells),
-        jnp.asarray(labels),
-        GpConfig(steps=80),
-        jnp.array([0.0, 1.0]),
-        kind_of,
-    )
+    hyper = tuned(cells, labels, GpConfig(steps=80), jnp.array([0.0, 1.0]), kind_of)
     relevance = np.asarray(hyper["relevance"])
     assert np.ptp(relevance[2:5]) == 0 and relevance[2] > relevance[[0, 1, 5]].max()
 
@@ -163,9 +160,8 @@ def test_the_kernel_is_symmetric_with_the_prior_variance_on_its_diagonal():
     rng = np.random.default_rng(1)
     cells = jnp.asarray(rng.normal(size=(9, 4)).astype(np.float32))
     labels = jnp.asarray(rng.normal(size=9))
-    hyper = tune(
-        cells, labels, GpConfig(steps=1), jnp.array([1.0, 0.0]), np.zeros(4, int)
-    )
+    prior = jnp.array([1.0, 0.0])
+    hyper = tuned(cells, labels, GpConfig(steps=1), prior, np.zeros(4, int))
     matrix = np.asarray(kernel(hyper, cells, cells))
     np.testing.assert_allclose(matrix, matrix.T, atol=1e-5)
     prior = sum(float(np.exp(hyper[n])) for n in ("smooth", "rough", "constant"))

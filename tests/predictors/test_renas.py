@@ -12,6 +12,7 @@ from tnasp_jax.training import supervised
 
 SMALL = RenasConfig(channels=(4, 6), hidden=(8, 5))
 KEY = jax.random.key(0)
+PLANES = jax.jit(planes, static_argnums=0)
 STEM_AND_HEAD_101 = 27 * 128 + 2 * 128 + 513 * 10
 
 
@@ -52,14 +53,13 @@ def test_costs_add_up_to_the_parameters_of_live_nasbench201_cells():
 
 
 def test_costs_of_relabelled_rows_and_garbage():
-    graphs = _graphs(NASBENCH101, 30)
+    graphs, costs = _graphs(NASBENCH101, 30), jax.jit(NASBENCH101.node_costs)
     dead = ~graphs.mask
     edges = dead[:, :, None] | dead[:, None, :]
     dirty = graphs.replace(
         ops=np.where(dead, 99, graphs.ops), adjacency=graphs.adjacency | edges
     )
-    clean = NASBENCH101.node_costs(graphs)
-    jax.tree.map(np.testing.assert_array_equal, NASBENCH101.node_costs(dirty), clean)
+    jax.tree.map(np.testing.assert_array_equal, costs(dirty), costs(graphs))
 
 
 def test_the_planes_of_one_cell_by_hand():
@@ -67,7 +67,7 @@ def test_the_planes_of_one_cell_by_hand():
     matrix = [[0, 1, 0, 1], [0, 0, 1, 1], [0, 0, 0, 1], [0, 0, 0, 0]]
     ops = ["input", "conv3x3-bn-relu", "maxpool3x3", "output"]
     graphs = NASBENCH101.to_graphs([NASBENCH101.cell(matrix, ops)])
-    image = np.asarray(planes(NASBENCH101, graphs))[0]
+    image = np.asarray(PLANES(NASBENCH101, graphs))[0]
     assert image.shape == (7, 7, 19)
     flops = np.zeros((9, 4))
     parameters = np.zeros((9, 4))
@@ -105,7 +105,7 @@ def test_the_output_has_the_last_place_wherever_it_stands():
         adjacency=full,
         mask=np.pad(mask, ((0, 0), (0, 2))),
     )
-    image = np.asarray(planes(NASBENCH101, graphs))[0]
+    image = np.asarray(PLANES(NASBENCH101, graphs))[0]
     points = np.argwhere(image[:, :, 0])
     np.testing.assert_array_equal(points, [[0, 1], [1, 3], [3, 6]])
 
@@ -164,7 +164,7 @@ def test_finish_stores_the_statistics_by_which_apply_scores(space):
     params = _started(predictor, graphs)
     done = jax.jit(predictor.finish)(params, cells, jnp.zeros(20))
     assert jax.tree.structure(done) == jax.tree.structure(params)
-    image = np.asarray(planes(space, cells), float)
+    image = np.asarray(PLANES(space, cells), float)
     _, statistics = _scores(image, _exact(params))
     for name, (mean, variance) in statistics.items():
         np.testing.assert_allclose(done[name]["mean"], mean, atol=1e-5)
@@ -173,7 +173,7 @@ def test_finish_stores_the_statistics_by_which_apply_scores(space):
         np.testing.assert_allclose(done[name]["log_variance"], log_variance, atol=1e-4)
     for name in ("norm_0", "norm_1"):
         np.testing.assert_array_equal(done[name]["scale"], params[name]["scale"])
-    image = np.asarray(planes(space, graphs), float)
+    image = np.asarray(PLANES(space, graphs), float)
     expected, _ = _scores(image, _exact(params), statistics)
     actual = jax.jit(predictor.apply)(done, graphs)
     np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-4)
@@ -186,7 +186,7 @@ def test_the_objective_normalises_by_the_batch_without_its_padding():
     params = _started(predictor, graphs)
     labels = np.array([0.0, 1.0, 0.0, 3.0, -1.0, 9.0], np.float32)
     weights = np.array([1, 1, 1, 1, 1, 0], np.float32)
-    image = np.asarray(planes(NASBENCH101, graphs), float)
+    image = np.asarray(PLANES(NASBENCH101, graphs), float)
     scores, _ = _scores(image[:5], _exact(params))
     losses = [
         np.log(1 + np.exp(-(scores[i] - scores[j]) * np.sign(labels[i] - labels[j])))
@@ -207,8 +207,13 @@ def test_training_leaves_the_statistics_to_finish():
     recipe = supervised.FitConfig(
         epochs=5, batch_size=8, weight_decay=0.1, learning_rate=0.01
     )
-    state = supervised.start(predictor, graphs, jax.random.key(2), recipe)
-    state, loss = supervised.train_epochs(predictor, graphs, labels, state, recipe, 5)
+
+    @jax.jit
+    def trained(graphs, labels):
+        state = supervised.start(predictor, graphs, jax.random.key(2), recipe)
+        return supervised.train_epochs(predictor, graphs, labels, state, recipe, 5)
+
+    state, loss = trained(graphs, labels)
     assert np.isfinite(loss).all() and loss[-1] < loss[0]
     for name in ("image", "norm_0", "norm_1"):
         assert not np.any(state.params[name]["mean"])
@@ -225,8 +230,8 @@ def test_a_point_that_no_training_cell_fills_says_nothing():
     other = NASBENCH101.cell(matrix, ["input", "conv3x3-bn-relu", "output"])
     chains = NASBENCH101.to_graphs([chain] * 20)
     params = _started(predictor, graphs)
-    done = predictor.finish(params, chains, jnp.zeros(20))
-    scores = predictor.apply(done, NASBENCH101.to_graphs([chain, other]))
+    done = jax.jit(predictor.finish)(params, chains, jnp.zeros(20))
+    scores = jax.jit(predictor.apply)(done, NASBENCH101.to_graphs([chain, other]))
     np.testing.assert_array_equal(scores[0], scores[1])
 
 

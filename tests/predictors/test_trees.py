@@ -43,6 +43,7 @@ def cells():
 def fitted(cells):
     graphs, _, labels = cells
     predictor = trees(NASBENCH201, SMALL)
+    predictor = predictor._replace(apply=jax.jit(predictor.apply))
     return predictor, predictor.fit(jax.random.key(1), graphs[:200], labels[:200])
 
 
@@ -65,9 +66,9 @@ def test_scores_are_the_mean_of_lightgbms_own(space, monkeypatch):
     np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-5)
 
 
-def test_shapes_are_those_of_init_even_where_trees_are_smaller(cells):
+def test_shapes_are_those_of_init_even_where_trees_are_smaller(cells, fitted):
     graphs, _, labels = cells
-    predictor = trees(NASBENCH201, SMALL)
+    predictor, _ = fitted
     wanted = jax.eval_shape(predictor.init, jax.random.key(0), graphs)
     for count in (4, 200):  # Four cells are too few for a split.
         params = predictor.fit(jax.random.key(1), graphs[:count], labels[:count])
@@ -146,7 +147,7 @@ def test_they_learn_labels_with_structure_and_no_others(cells, fitted):
 
 def test_a_saved_run_scores_without_lightgbm(cells, tmp_path):
     graphs, _, labels = cells
-    predictor = trees(NASBENCH201)
+    predictor = trees(NASBENCH201)  # Of the size that the run's name makes again.
     params = predictor.fit(jax.random.key(1), graphs[:200], labels[:200])
     ensemble = {"network": params, "scale": fit_scale(labels[:200], "rank")}
     run = runs.Run(

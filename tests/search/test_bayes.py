@@ -14,15 +14,6 @@ from tnasp_jax.search import acquisition, bayes
 from tnasp_jax.spaces import NASBENCH201
 from tnasp_jax.training.labels import fit_scale
 
-
-@pytest.fixture(autouse=True, scope="module")
-def _quick_to_compile():
-    """Compiling is what these tests wait for."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-
-
 # Acquisitions.
 
 

@@ -1,5 +1,8 @@
 """The record: what telling does, and what it refuses."""
 
+import dataclasses
+
+import jax
 import numpy as np
 import pytest
 
@@ -66,3 +69,22 @@ def test_objectives_are_counted(method):
 def test_nothing_told_is_nothing_known(method):
     state = method.tell(method.init(), [], [])
     assert len(state) == 0 and len(search.ranking(state)) == 0
+
+
+def test_a_proposal_that_comes_again_is_not_hashed_again(made):
+    """Near the end of a space nearly all of thousands of proposals are copies."""
+    hashed = []
+
+    @dataclasses.dataclass(frozen=True)
+    class Counted(type(made.small)):
+        name: str = "counted"
+
+        def canonical_hash(self, architecture):
+            hashed.append(architecture)
+            return super().canonical_hash(architecture)
+
+    method = search.random_search(Counted())
+    asked, state = method.ask(jax.random.key(0), method.init(), 10)
+    assert len(asked) == 4
+    method.tell(state, asked, [0.0] * 4)
+    assert len(hashed) == len(set(hashed)) == 4

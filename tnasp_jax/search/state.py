@@ -126,7 +126,7 @@ def fresh(
     for architecture, parent in proposals:
         new = all(test(architecture) for test in allowed)
         if new:  # Hashing takes longer than most tests.
-            digest = space.canonical_hash(architecture)
+            digest = digest_of(space, architecture)
             new = digest not in seen
             seen.add(digest)
         if new:
@@ -146,6 +146,13 @@ def architecture_of(space: Space, state: State, row: int) -> Architecture:
 def parsed(space: Space, text: str) -> Architecture:
     """`space.parse`, kept: parents are few, and read again and again."""
     return space.parse(text)
+
+
+@functools.lru_cache(maxsize=1 << 14)
+def digest_of(space: Space, architecture: Architecture) -> str:
+    """`space.canonical_hash`, kept: one is proposed, asked and told, and where few are
+    left to find, the same are proposed again and again."""
+    return space.canonical_hash(architecture)
 
 
 def known(state: State) -> np.ndarray:
@@ -190,7 +197,7 @@ def _joined(
     """The record with architectures that are new to it, not told yet."""
     count = len(architectures)
     texts = [space.format(architecture) for architecture in architectures]
-    hashes = [space.canonical_hash(architecture) for architecture in architectures]
+    hashes = [digest_of(space, architecture) for architecture in architectures]
     unknown = np.full((count, state.values.shape[1]), np.nan)
     return State(
         texts=np.concatenate([state.texts, np.array(texts, np.str_)]),
@@ -211,7 +218,7 @@ def _told(
         raise ValueError(f"tell: expected values of shape {shape}, got {given.shape}")
     if np.isinf(given).any():
         raise ValueError("tell: expected finite values, or NaN for a failure; got inf")
-    digests = [space.canonical_hash(architecture) for architecture in architectures]
+    digests = [digest_of(space, architecture) for architecture in architectures]
     rows = {digest: row for row, digest in enumerate(state.hashes.tolist())}
     strangers = {
         digest: architecture

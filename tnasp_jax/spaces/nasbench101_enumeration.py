@@ -71,6 +71,26 @@ def enumerate_cells(max_vertices: int = MAX_VERTICES) -> Cells:
 
 def _cells_of_size(size: int) -> Cells:
     """The distinct cells of exactly V = `size` vertices, in the official order."""
+    bits, matrix, labelings, labeling = distinct_graphs(size)
+    ops = np.full((len(matrix), MAX_VERTICES - 2), _UNUSED, np.uint8)
+    ops[:, : size - 2] = labelings[labeling, 1:-1]
+    return Cells(
+        hash=official_hashes(bits, matrix, labelings, labeling),
+        num_vertices=np.full(len(matrix), size, np.uint8),
+        edge_bits=bits[matrix],
+        ops=ops,
+    )
+
+
+def distinct_graphs(
+    size: int,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The graphs of `_cells_of_size` without their hashes, which take longest.
+
+    Returns:
+      [R] uint32 edge bits of the matrices; [M] ascending, the matrix of each graph;
+      [L, V] labelings; [M], the labeling of each graph.
+    """
     bits = _full_matrices(size)
     adjacency = _adjacency(bits, size)
     blank = np.zeros((1, size), np.int64)
@@ -86,14 +106,7 @@ def _cells_of_size(size: int) -> Cells:
     codes = _refine(adjacency, labelings).ravel()
     first = np.sort(np.unique(codes, return_index=True)[1])
     matrix, labeling = np.divmod(first, len(labelings))
-    ops = np.full((len(first), MAX_VERTICES - 2), _UNUSED, np.uint8)
-    ops[:, : size - 2] = labelings[labeling, 1:-1]
-    return Cells(
-        hash=_official_hashes(adjacency, matrix, labelings, labeling),
-        num_vertices=np.full(len(first), size, np.uint8),
-        edge_bits=bits[matrix],
-        ops=ops,
-    )
+    return bits, matrix, labelings, labeling
 
 
 def _full_matrices(size: int) -> np.ndarray:
@@ -148,8 +161,8 @@ def _refine(adjacency: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return np.add.reduce(colours, axis=0)
 
 
-def _official_hashes(
-    adjacency: np.ndarray,
+def official_hashes(
+    bits: np.ndarray,
     matrix: np.ndarray,
     labelings: np.ndarray,
     labeling: np.ndarray,
@@ -157,12 +170,12 @@ def _official_hashes(
     """[M, 16] uint8: `graphs.graph_hash` of many graphs, each matrix prepared once.
 
     Args:
-      adjacency: [R, V, V] bool.
-      matrix: [M] ascending, row of `adjacency` and
+      bits: [R] uint32, edges of the matrices.
+      matrix: [M] ascending, row of `bits` and
       labelings: [L, V] int.
       labeling: [M], row of `labelings` of each graph.
     """
-    digests = []
+    digests, adjacency = [], _adjacency(bits, labelings.shape[1])
     starts = np.flatnonzero(np.diff(matrix, prepend=-1)).tolist()
     for start, end in itertools.pairwise([*starts, len(matrix)]):
         edges = adjacency[matrix[start]]

@@ -8,8 +8,8 @@ BIN := $(VENV)/bin
 quickstart: $(VENV)/.plots        ## train, evolve, print one table, save one plot
 	$(BIN)/python -m experiments.quickstart --workdir=runs/quickstart --overwrite
 
-test: $(VENV)/.dev                ## everything under tests/, a file at a time on each core
-	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile
+test: $(VENV)/.dev                ## everything under tests/, a file or a part of one at a time on each core
+	$(BIN)/python -m pytest --numprocesses=auto --dist=loadgroup --no-loadscope-reorder
 
 check: $(VENV)/.dev               ## lint, format, types
 	$(BIN)/ruff check .

@@ -49,6 +49,18 @@ def optimized(monkeypatch):
     jax.config.update("jax_disable_most_optimizations", True)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """A file stays on one worker, where its tests share what is compiled; the parts of
+    a long one, which share nothing, may go to several. The longest stand at the top of
+    tests/, and begin first, so that no worker is left with them."""
+    items.sort(key=lambda item: item.nodeid.split("::")[0].count("/"))
+    for item in items:
+        file, part = item.nodeid.split("::")[0], item.get_closest_marker("part")
+        name = f"{file}-{part.args[0]}" if part else file
+        item.add_marker(pytest.mark.xdist_group(name))
+
+
 @pytest.fixture(autouse=True, scope="module")
 def _no_file_leaves_optimisation_on():
     """All files after it in its process would take several times as long."""

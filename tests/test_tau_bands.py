@@ -126,6 +126,11 @@ BROKEN = {
 }
 
 
+def part(case: Case):
+    """Tests of a predictor share its programs, and nothing with others."""
+    return pytest.mark.part(f"{case.table}-{case.predictor}")
+
+
 def breaks(case: Case) -> list[str]:
     """The forms that a case has to fall out of its band by."""
     if case.table == "nb201digits":
@@ -218,7 +223,11 @@ def folder(case, request):
 
 
 @pytest.mark.parametrize(
-    "case", CASES, ids=lambda case: f"{case.table}-{case.predictor}"
+    "case",
+    [
+        pytest.param(case, id=f"{case.table}-{case.predictor}", marks=part(case))
+        for case in CASES
+    ],
 )
 def test_tau_lies_in_its_band(case, request, two_devices):
     assert case.low < tau(case, folder(case, request), two_devices) < case.high
@@ -227,7 +236,9 @@ def test_tau_lies_in_its_band(case, request, two_devices):
 @pytest.mark.parametrize(
     ("case", "broken"),
     [
-        pytest.param(case, name, id=f"{case.table}-{case.predictor}-{name}")
+        pytest.param(
+            case, name, id=f"{case.table}-{case.predictor}-{name}", marks=part(case)
+        )
         for case in CASES
         for name in breaks(case)
     ],

@@ -80,7 +80,7 @@ def main(values: flags.FlagValues) -> int:
         summary |= _more(values, cell, curve)
         summary["wall_seconds"] = round(time.monotonic() - began, 2)
         runs.write_json(workdir / "results.json", summary)
-    print(report(summary, table))
+    print(summary["expect"] if values.quiet else report(summary, table))
     recipe.warn_of_unused(values, table)
     if not values.quiet:
         shortest = min(map(table.texts, range(len(table))), key=len)

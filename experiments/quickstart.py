@@ -34,7 +34,7 @@ next:
 def define(values: flags.FlagValues) -> None:
     flags.DEFINE_string("workdir", None, "folder of the run folders", values)
     flags.DEFINE_bool("overwrite", False, "replace what --workdir holds", values)
-    flags.DEFINE_bool("quiet", False, "no progress", values)
+    flags.DEFINE_bool("quiet", False, "no progress, a short result", values)
 
 
 def main(values: flags.FlagValues) -> int:
@@ -59,14 +59,16 @@ def main(values: flags.FlagValues) -> int:
             overwrite=values.overwrite,
             quiet=values.quiet,
         )
-    print(comparison(summaries))
+    told = comparison(summaries)
+    print(told.split("\n\n")[0] if values.quiet else told)
     run = home / summaries["off"]["name"]
     try:
         path = save_scatter(run, table, summaries["off"], home / "scatter.png")
-        print(f"\nplot: {path}\n")
+        plot = f"plot: {path}"
     except ModuleNotFoundError:
-        print("\nno plot: matplotlib is missing; pip install '.[plots]'\n")
-    print(NEXT.format(run=run, text=table.texts(0)))
+        plot = "no plot: matplotlib is missing; pip install '.[plots]'"
+    if not values.quiet:
+        print(f"\n{plot}\n\n{NEXT.format(run=run, text=table.texts(0))}")
     return 0
 
 

@@ -205,6 +205,22 @@ def report(summary: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def brief(summary: dict[str, Any]) -> str:
+    """What a quiet run ends with: four lines."""
+    ranked, ceiling = summary["targets"][summary["eval_target"]], summary["ceiling"]
+    return "\n".join(
+        [
+            f"{summary['name']}: {summary['predictor']}, {len(summary['seeds'])} draws "
+            f"of {summary['n_train']} training cells, "
+            f"self-evolution {summary['self_evolution']}",
+            f"  learnt        {summary['targets'][summary['train_target']]}",
+            f"  Kendall tau   {mean_std(summary['kendall_tau'])}, {summary['n_test']} "
+            f"cells, label agreement {_show(ceiling)}, ranked by {ranked}",
+            f"  held-out tau  {mean_std(summary['kendall_tau_heldout'])}",
+        ]
+    )
+
+
 def _taus(truth, rows, scores, keep) -> dict[str, Any]:
     """tau-b of each draw on its rows that are kept and labelled; mean and sd."""
     values = []

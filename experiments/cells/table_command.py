@@ -38,7 +38,7 @@ def main(values: flags.FlagValues, module: str) -> int:
         overwrite=values.overwrite,
         quiet=values.quiet,
     )
-    print(results.report(summary))
+    print(results.brief(summary) if values.quiet else results.report(summary))
     recipe.warn_of_unused(values, table)
     if not values.quiet:
         print(f"\nnext:\n  python -m experiments.predict --run={values.workdir} TEXT")

@@ -51,8 +51,9 @@ REASONS: dict[tuple[str, str], str] = {
     ("nao", "nb201"): _NAO,
     ("renas", "nb101"): (
         "Not known; the published code learns the test accuracy that judges it, while here "
-        "the validation accuracy of one training is learnt; recipes other than the "
-        "published one were not tried (docs/renas.md)."
+        "the validation accuracy of one training is learnt; three times the epochs change "
+        "nothing on validation cells at 424 labels (results/choices/nb101_424_renas.json, "
+        "docs/renas.md)."
     ),
     ("ctnas", "nb101"): (
         f"{_HUNDRED} Beyond that not known; dropout and epochs are ours, and the paper "

@@ -219,7 +219,7 @@ _SHARED: list[tuple[str, Kind, str | None, str]] = [
 _SHARED_SWITCHES = [
     ("resume", "go on with the run that --workdir holds"),
     ("overwrite", "replace the run that --workdir holds, or what --out names"),
-    ("quiet", "no progress"),
+    ("quiet", "no progress, a short result"),
     ("debug", "show tracebacks"),
 ]
 

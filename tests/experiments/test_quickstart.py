@@ -24,7 +24,7 @@ def run(*arguments) -> int:
 
 
 def test_prints_one_table_and_saves_one_plot(short, capsys):
-    assert run(f"--workdir={short}", "--quiet") == 0
+    assert run(f"--workdir={short}") == 0
     out = capsys.readouterr().out
     for row in quickstart.ROWS.values():
         assert row in out

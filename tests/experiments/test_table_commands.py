@@ -210,7 +210,11 @@ def test_quiet_is_quiet(commands, tmp_path, capfd):
     assert commands.nb201(tmp_path / "run", "--quiet", *EVOLVE) == 0
     captured = capfd.readouterr()
     assert captured.err == ""
-    assert "Kendall tau" in captured.out
+    lines = captured.out.splitlines()
+    assert len(lines) == 4 and "2 draws of 12 training cells" in lines[0]
+    assert lines[1].startswith("  learnt        8 x 8 digits, validation accuracy")
+    assert "ranked by 8 x 8 digits, test accuracy" in lines[2]
+    assert lines[3].startswith("  held-out tau  ")
 
 
 # Self-evolution.

@@ -16,7 +16,9 @@ from tnasp_jax.predictors.ctnas import CtnasConfig, ctnas
 from tnasp_jax.predictors.renas import RenasConfig, renas
 from tnasp_jax.spaces import NASBENCH101
 from tnasp_jax.training import self_evolution
-from tnasp_jax.training.self_evolution import Constraints, EvolutionConfig, Variables
+from tnasp_jax.training.calibration import predict
+from tnasp_jax.training.constraints import project
+from tnasp_jax.training.self_evolution import EvolutionConfig
 
 TRAIN, VALIDATION, SLOTS = 5, 7, 3
 
@@ -289,7 +291,7 @@ def test_no_function_takes_the_validation_labels():
         *known,
         "config",
     ]
-    assert parameters(self_evolution.predict) == [
+    assert parameters(predict) == [
         "predictor",
         "theta",
         "graphs",
@@ -317,7 +319,7 @@ def test_no_function_takes_the_validation_labels():
         "alpha",
         "dropout_keys",
     ]
-    assert parameters(self_evolution.project) == ["constraints", "centre", "ridge"]
+    assert parameters(project) == ["constraints", "centre", "ridge"]
 
 
 def test_labels_of_the_validation_cells_in_the_place_of_others_are_refused():
@@ -364,70 +366,6 @@ def test_labels_count_only_through_the_errors(mode, make):
     assert np.abs(wrong.variables.ybar - state.variables.ybar).max() > 1e-3
 
 
-def _submitted(submissions, truth, slots):
-    constraints = Constraints(
-        submissions=jnp.zeros((slots, len(truth))),
-        errors=jnp.zeros(slots),
-        count=jnp.int32(0),
-    )
-    unused = Variables(theta=None, ybar=jnp.zeros(()), lam=jnp.zeros(()))
-    state = self_evolution.EvolutionState(
-        unused, None, constraints, jnp.zeros(()), jax.random.key(0)
-    )
-    for prediction in submissions:
-        error = _server(truth)(prediction)
-        state = self_evolution.add_constraint(state, prediction, error)
-    return state.constraints
-
-
-def test_as_many_submissions_as_labels_and_one_give_all_labels_away():
-    truth, centre = _labels(6, 1), _labels(6, 2)
-    submissions = np.random.default_rng(0).normal(size=(7, 6)).astype(np.float32)
-    for slots in (7, 9):
-        constraints = _submitted(submissions, truth, slots)
-        found = self_evolution.project(constraints, centre, 1e-6)
-        np.testing.assert_allclose(found, truth, atol=2e-3)
-
-
-def test_a_projection_satisfies_its_equations_and_moves_only_along_them():
-    truth, centre = _labels(8, 1), _labels(8, 2)
-    submissions = np.random.default_rng(1).normal(size=(4, 8)).astype(np.float32)
-    constraints = _submitted(submissions, truth, 5)
-    found = np.asarray(self_evolution.project(constraints, centre, 1e-6))
-    directions = (submissions[1:] - submissions[0]).T
-    expected = np.linalg.lstsq(directions.T, directions.T @ (truth - centre))[0]
-    np.testing.assert_allclose(found, centre + expected, atol=1e-3)
-
-
-@pytest.mark.parametrize("ridge", [1e-6, 1e-3, 1.0])
-def test_a_projection_never_leads_away_from_the_labels(ridge):
-    for seed in range(10):
-        rng = np.random.default_rng(seed)
-        truth, centre = rng.normal(size=(2, 20)).astype(np.float32)
-        count = int(rng.integers(2, 8))
-        near = centre + 0.3 * rng.normal(size=(count, 20)).astype(np.float32)
-        constraints = _submitted(near.astype(np.float32), truth, 8)
-        found = np.asarray(self_evolution.project(constraints, centre, ridge))
-        before, after = np.sum((centre - truth) ** 2), np.sum((found - truth) ** 2)
-        assert after < before
-        assert np.abs(found - centre).max() > 1e-3
-
-
-@pytest.mark.parametrize("count", [0, 1])
-def test_without_two_submissions_there_is_nothing_to_project(count):
-    truth, centre = _labels(6, 1), _labels(6, 2)
-    constraints = _submitted([_labels(6, 3)] * count, truth, 4)
-    found = self_evolution.project(constraints, centre, 1e-3)
-    np.testing.assert_allclose(found, centre, atol=1e-6)
-
-
-def test_equal_submissions_stay_harmless():
-    truth, centre = _labels(6, 1), _labels(6, 2)
-    constraints = _submitted([_labels(6, 3)] * 3, truth, 3)
-    found = self_evolution.project(constraints, centre, 1e-3)
-    np.testing.assert_allclose(found, centre, atol=1e-4)
-
-
 def test_projection_starts_each_round_from_the_first_prediction():
     config = EvolutionConfig(
         mode="projection", rounds=3, steps=5, dropout_submissions=True
@@ -435,7 +373,7 @@ def test_projection_starts_each_round_from_the_first_prediction():
     truth = _labels(VALIDATION, 5)
     state, history = _rounds(config, _server(truth), noise=0.5)
     np.testing.assert_array_equal(state.centre, history[0][0])
-    expected = self_evolution.project(state.constraints, state.centre, config.ridge)
+    expected = project(state.constraints, state.centre, config.ridge)
     np.testing.assert_allclose(state.variables.ybar, expected, atol=1e-5)
     assert not np.asarray(state.variables.lam).any()
     distances = [np.sum((np.asarray(y) - truth) ** 2) for y in (state.centre, expected)]
@@ -489,28 +427,6 @@ def test_one_optimizer_holds_one_adam_for_theta_alone():
 
 
 # Scores that only order.
-
-
-def test_the_line_from_scores_to_labels_by_hand():
-    scores, labels = jnp.array([0.0, 1.0, 2.0, 3.0]), jnp.array([1.0, 3.0, 2.0, 6.0])
-    # Around the means 1.5 and 3: products 7 / 4, squares 5 / 4.
-    slope, offset = self_evolution.calibration(scores, labels)
-    np.testing.assert_allclose([slope, offset], [1.4, 0.9], rtol=1e-6)
-    moved, shifted = self_evolution.calibration(10 * scores + 50, labels)
-    np.testing.assert_allclose(
-        moved * (10 * scores + 50) + shifted, slope * scores + offset, rtol=1e-5
-    )
-
-
-@pytest.mark.parametrize(
-    "scores",
-    [[3.0, 2.0, 1.0], [7.0, 7.0, 7.0], [0.0, 0.0, 0.0], [1e4, 1e4, 1e4 + 1e-3]],
-)
-def test_scores_that_tell_nothing_or_the_reverse_are_the_mean_label(scores):
-    slope, offset = self_evolution.calibration(
-        jnp.array(scores), jnp.array([1.0, 2.0, 6.0])
-    )
-    assert (slope, offset) == (0, 3)
 
 
 @pytest.mark.parametrize("mode", ["minimax", "control"])

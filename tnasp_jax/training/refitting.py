@@ -5,7 +5,7 @@ be equal. It submits its prediction for the validation cells and, in every furth
 that prediction moved along one of the directions in which it knows least: the leading
 eigenvectors of `Predictor.covariance`. As in `self_evolution`, the server tells each
 submission's error e^(t) and nothing else; two of them give a linear equation in the
-unknown labels, here their component along one direction. `self_evolution.project` moves
+unknown labels, here their component along one direction. `constraints.project` moves
 the prediction there, and the predictor is fitted again to training and validation cells.
 Axis letters: n training cells, V validation cells, T submissions.
 """
@@ -15,7 +15,7 @@ import jax.numpy as jnp
 
 from tnasp_jax.graphs import Graphs
 from tnasp_jax.predictors.base import Params, Predictor
-from tnasp_jax.training.self_evolution import Constraints, project
+from tnasp_jax.training.constraints import Constraints, project
 
 ROUNDS = 20
 """T that suits a predictor fitted at once; a round costs it no training."""
@@ -58,7 +58,7 @@ def proxies(asked: jax.Array, errors: jax.Array, ridge: float) -> jax.Array:
     Args:
       asked: [T, V] of `submissions`.
       errors: [T] the server's answers.
-      ridge: as in `self_evolution.project`.
+      ridge: as in `constraints.project`.
     """
     known = Constraints(asked, errors, jnp.int32(len(asked)))
     return project(known, asked[0], ridge)

@@ -27,6 +27,8 @@ import optax
 
 from tnasp_jax.graphs import Graphs, check_labels
 from tnasp_jax.predictors.base import Params, Predictor
+from tnasp_jax.training.calibration import predict
+from tnasp_jax.training.constraints import Constraints, none_yet, project, violations
 from tnasp_jax.training.supervised import adam_l2, batch_loss, finish
 
 Mode = Literal["minimax", "projection", "control"]
@@ -84,31 +86,6 @@ class Variables:
     theta: Params
     ybar: jax.Array
     lam: jax.Array
-
-
-@flax.struct.dataclass
-class Constraints:
-    """The submissions so far; slots from `count` on are empty.
-
-    Attributes:
-      submissions: [T, V] yhat^(t), in training units.
-      errors: [T] e^(t), in squared training units.
-      count: [] int32, filled slots.
-    """
-
-    submissions: jax.Array
-    errors: jax.Array
-    count: jax.Array
-
-    @property
-    def active(self) -> jax.Array:
-        """[T] bool, which slots are filled."""
-        return jnp.arange(self.errors.shape[0]) < self.count
-
-    @property
-    def newest(self) -> jax.Array:
-        """[V], the last submission."""
-        return self.submissions[self.count - 1]
 
 
 @flax.struct.dataclass
@@ -170,55 +147,6 @@ def minimax_optimizer(config: EvolutionConfig) -> optax.GradientTransformation:
     )
 
 
-def calibration(scores: jax.Array, labels: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The least squares line from scores to labels, among those that do not fall.
-
-    Args:
-      scores: [n], at least two that differ, or the line is flat.
-      labels: [n].
-
-    Returns:
-      slope [] and offset []: a label is about slope * score + offset. The slope is 0
-      where labels fall with the scores: a line must not turn an order round.
-    """
-    mean, centred = jnp.mean(scores), scores - jnp.mean(scores)
-    variance = jnp.mean(jnp.square(centred))
-    # Below this, scores differ by rounding alone.
-    varies = variance > 1e-12 * jnp.square(mean)
-    rise = jnp.maximum(jnp.mean(centred * labels), 0.0)
-    slope = jnp.where(varies, rise / jnp.where(varies, variance, 1.0), 0.0)
-    return slope, jnp.mean(labels) - slope * mean
-
-
-def predict(
-    predictor: Predictor,
-    theta: Params,
-    graphs: Graphs,
-    labels: jax.Array,
-    asked: Graphs,
-    dropout_key: jax.Array | None = None,
-) -> jax.Array:
-    """Labels of the cells asked for: scores, calibrated where they only order.
-
-    Args:
-      predictor: any (init, apply) pair.
-      theta: its parameters.
-      graphs: [n] training cells.
-      labels: [n] their labels, in training units.
-      asked: [V] cells.
-      dropout_key: for scores of the cells asked for under dropout.
-
-    Returns:
-      [V] in training units.
-    """
-    check_labels(graphs, labels)
-    scores = predictor.apply(theta, asked, dropout_key=dropout_key)
-    if not predictor.orders_only:
-        return scores
-    slope, offset = calibration(predictor.apply(theta, graphs), jnp.asarray(labels))
-    return slope * scores + offset
-
-
 def start(
     predictor: Predictor,
     theta: Params,
@@ -250,11 +178,7 @@ def start(
     return EvolutionState(
         variables=variables,
         opt_state=minimax_optimizer(config).init(variables),  # pyright: ignore
-        constraints=Constraints(
-            submissions=jnp.zeros((config.rounds, centre.shape[0])),
-            errors=jnp.zeros(config.rounds),
-            count=jnp.int32(0),
-        ),
+        constraints=none_yet(config.rounds, centre.shape[0]),
         centre=centre,
         key=step_key,
     )
@@ -290,59 +214,15 @@ def submission(
 def add_constraint(
     state: EvolutionState, prediction: jax.Array, error: jax.Array
 ) -> EvolutionState:
-    """Fills the next constraint slot; no shape changes, so nothing recompiles.
+    """The state with the next constraint slot filled.
 
     Args:
       state: before the round.
       prediction: [V] the submission yhat^(t).
       error: [] the server's answer e^(t).
     """
-    slot = state.constraints.count
     return dataclasses.replace(
-        state,
-        constraints=Constraints(
-            submissions=state.constraints.submissions.at[slot].set(prediction),
-            errors=state.constraints.errors.at[slot].set(error),
-            count=slot + 1,
-        ),
-    )
-
-
-def violations(constraints: Constraints, ybar: jax.Array) -> jax.Array:
-    """[T]: (1/V) sum_j (yhat_j^(t) - ybar_j)^2 - e^(t); 0 in empty slots."""
-    distance = jnp.mean(jnp.square(constraints.submissions - ybar[None]), axis=1)
-    return jnp.where(constraints.active, distance - constraints.errors, 0.0)
-
-
-def project(constraints: Constraints, centre: jax.Array, ridge: float) -> jax.Array:
-    """The proxies nearest to `centre` that satisfy the T - 1 linear equations.
-
-    Subtracting two constraints leaves an equation that is linear in y: with
-    u_t = yhat^(t) - centre and d_t = u_t - u_1,
-    2 d_t . (y - centre) = |u_t|^2 - |u_1|^2 - V (e^(t) - e^(1)).
-    Nearly equal submissions make the system nearly singular, hence the ridge.
-
-    Args:
-      constraints: the submissions so far; with fewer than two there is no equation.
-      centre: [V] where to project from.
-      ridge: relative to the mean square length of the d_t.
-
-    Returns:
-      [V] proxies.
-    """
-    offsets = constraints.submissions - centre[None]
-    active = constraints.active.at[0].set(False)
-    directions = jnp.where(active[:, None], offsets - offsets[:1], 0.0)
-    lengths = jnp.sum(jnp.square(offsets), axis=1)
-    size = centre.shape[0]
-    right = lengths - lengths[0] - size * (constraints.errors - constraints.errors[0])
-    right = jnp.where(active, right / 2, 0.0)
-    gram = jnp.matmul(directions, directions.T, precision=jax.lax.Precision.HIGHEST)
-    scale = jnp.trace(gram) / jnp.maximum(jnp.sum(active), 1)
-    gram = gram + jnp.diag(jnp.where(active, ridge * scale + 1e-12, 1.0))
-    weights = jnp.linalg.solve(gram, right)
-    return centre + jnp.matmul(
-        directions.T, weights, precision=jax.lax.Precision.HIGHEST
+        state, constraints=state.constraints.added(prediction, error)
     )
 
 

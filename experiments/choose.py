@@ -3,9 +3,10 @@
 python -m experiments.choose nb101 --flagfile=experiments/flagfiles/nb101_tnasp.flags \\
     --n_train=172 --recipes="--units=rank; --units=zscore" --out=runs/units.json
 
-Each recipe is the flags with those of one part of --recipes on top. It is trained on the training cells of
-every draw and judged by Kendall's tau with the training label on the draw's validation
-cells. The seeds are not those of reported rows.
+Each recipe is the flags with those of one part of --recipes on top. It is trained on the
+training cells of every draw and judged by Kendall's tau with the training label on the
+draw's validation cells. The seeds are not those of reported rows. What a flag file says of
+tests and of self-evolution has no effect.
 """
 
 import time
@@ -30,13 +31,26 @@ from tnasp_jax.training.draws import fit_draws, over_draws
 SEEDS = ",".join(str(seed) for seed in range(100, 120))
 
 
+OF_RUNS = ("workdir", "from_run", "resume")
+UNUSED = (
+    *("eval_target", "n_test", "self_evolution", "se_rounds", "se_steps", "se_alpha"),
+    *("se_proxy_rate", "se_multiplier_rate"),
+)
+"""Flags that a flag file may hold and nothing here follows from; --help is silent."""
+
+
 def define(values: flags.FlagValues) -> None:
-    command.define_shared(values)
+    command.define_shared(values, but=OF_RUNS)
     values.set_default("seeds", SEEDS)
+    for name in UNUSED:
+        values[name].help = ""
     flags.DEFINE_string(
-        "recipes", None, "flags of each recipe, between semicolons", flag_values=values
+        "recipes",
+        None,
+        "flags of each recipe, between semicolons; needed",
+        flag_values=values,
     )
-    flags.DEFINE_string("out", None, "file to write, JSON", flag_values=values)
+    flags.DEFINE_string("out", None, "file to write, JSON; needed", flag_values=values)
 
 
 def main(values: flags.FlagValues, words: list[str]) -> int:
@@ -44,11 +58,7 @@ def main(values: flags.FlagValues, words: list[str]) -> int:
         raise UserError("name one table, nb101 or nb201")
     if not values.out or not values.recipes:
         raise UserError('--out=FILE and --recipes="FLAGS; FLAGS" are needed')
-    command.check_shared(values)
-    if values.workdir or values.from_run or values.resume:
-        raise UserError(
-            "--workdir, --from_run and --resume are of runs; choose writes --out alone"
-        )
+    command.check_n_train(values)
     command.check_out(values, Path(values.out))
     devices.use_all_cores()
     table = table_command.load_table(values, words[0])

@@ -23,7 +23,7 @@ from absl import flags
 
 from experiments.cells import draws, pipeline, recipe, results
 from experiments.cells.cell import Cell
-from experiments.own_space import custom_flags, learning_curve
+from experiments.own_space import bad_rows, custom_flags, learning_curve
 from experiments.shell import command, devices
 from experiments.shell.command import UserError
 from tnasp_jax import runs
@@ -31,7 +31,10 @@ from tnasp_jax.benchmarks import Table, custom
 from tnasp_jax.predictors import get_predictor
 from tnasp_jax.spaces import describe
 
-NEXT = "\nnext:\n  python -m experiments.predict --run={run} '{text}'"
+NEXT = """
+next:
+  python -m experiments.predict --run={run} '{text}'
+  python -m experiments.plot {run}"""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -90,28 +93,21 @@ def main(values: flags.FlagValues) -> int:
 
 def read_table(values: flags.FlagValues) -> Table:
     """The user's file; every bad row stands on stderr before the mistake is raised."""
+    path = values.csv or values.jsonl
     try:
-        return custom.read(
-            values.csv or values.jsonl,
-            train_label=values.train_label,
-            test_label=values.test_label,
-            percent=values.percent,
-            ops=values.ops,
-            num_nodes=values.num_nodes,
-            identity_ops=values.identity_ops,
-            costs=_op_costs(values.op_costs),
-        )
+        with bad_rows.told(path):
+            return custom.read(
+                path,
+                train_label=values.train_label,
+                test_label=values.test_label,
+                percent=values.percent,
+                ops=values.ops,
+                num_nodes=values.num_nodes,
+                identity_ops=values.identity_ops,
+                costs=_op_costs(values.op_costs),
+            )
     except custom.BadColumn as bad:
         raise UserError(custom_flags.advised(bad)) from None
-    except custom.BadRows as bad:
-        if len(bad.problems) == 1:
-            raise
-        path = values.csv or values.jsonl
-        for problem in bad.problems:
-            print(f"{path}: {problem}", file=sys.stderr)
-        raise UserError(
-            f"{path}: {len(bad.problems)} bad rows; correct or remove them"
-        ) from None
 
 
 def cell_of(values: flags.FlagValues, table: Table) -> CustomCell:

@@ -17,8 +17,8 @@ from tnasp_jax import export, runs
 
 
 def define(values: flags.FlagValues) -> None:
-    flags.DEFINE_string("run", None, "folder of a finished run", values)
-    flags.DEFINE_string("out", None, "file to write", values)
+    flags.DEFINE_string("run", None, "folder of a finished run; needed", values)
+    flags.DEFINE_string("out", None, "file to write; needed", values)
     flags.DEFINE(
         command.NAMES,
         "platforms",

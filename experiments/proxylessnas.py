@@ -5,10 +5,11 @@ python -m experiments.proxylessnas --workdir=DIR [--surrogate=NAME | --run=DIR]
 Under each of --flops_limits, the searches of --methods look for the highest score, with
 --budget evaluations and every seed; the published networks TNASP-A, -B and -C have 433,
 478 and 497 M multiply-adds. The population is a hundredth of the budget, at least 20, and
-as many are asked at a time; a tournament of evolution draws a quarter of it. For each cost of --pareto, NSGA-II looks for the front of
-score against it. --max_params and --max_latency hold in all of them. Every search is a
-folder of DIR with a search.json and is skipped when it is finished; table8.json and
-front.png tell of all. The score is what the surrogate or predictor says, no training.
+as many are asked at a time; a tournament of evolution draws a quarter of it. For each cost
+of --pareto, NSGA-II looks for the front of score against it. --max_params and
+--max_latency hold in all of them. Every search is a folder of DIR with a search.json and is
+skipped when it is finished; table8.json and front.png tell of all. The score is what the
+surrogate or predictor says, no training.
 """
 
 import sys

@@ -5,10 +5,9 @@ python -m experiments.tables [--format=text|markdown|csv] [--results=results] [-
 A row of ours is the mean (sd) over ten draws, or as many as it says; under each table
 stand what our rows cost, and why they differ from the published ones where they do.
 Other spaces (experiments.rank) have no published rows; what a surrogate computed is
-called so. Rankings by supernets follow, and Tables 3 and 8, of networks that searches found. csv holds Kendall's taus
-alone; `--short` prints the one table of the README: TNASP, the
-highest published numbers and the library's own.
-Missing cells are `-`.
+called so. Rankings by supernets follow, and Tables 3 and 8, of networks that searches
+found. csv holds Kendall's taus alone; `--short` prints the one table of the README: TNASP,
+the highest published numbers and the library's own. Missing cells are `-`.
 """
 
 from collections.abc import Sequence

@@ -11,6 +11,8 @@ Of the space `custom`, whose operations are the file's own, it also lists these 
 sizes of the graphs: a name that one row alone has may be a slip.
 """
 
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 from absl import flags
@@ -27,6 +29,7 @@ from tnasp_jax.spaces.base import validate
 
 BAD = 1
 SHOWN = 20  # The most and the least used operations that are listed.
+NEXT = "\nnext:\n  python -m experiments.custom {flags} --workdir=runs/own"
 OF_CUSTOM = ("train_label", "test_label", "percent", "ops", "num_nodes")
 
 
@@ -38,7 +41,10 @@ def define(values: flags.FlagValues) -> None:
 
 def main(values: flags.FlagValues, files: list[str]) -> int:
     if not values.space:
-        raise UserError("--space is missing; name the space of the architectures")
+        raise UserError(
+            "--space is missing; name the space of the architectures, custom for a csv or "
+            "jsonl file of your own"
+        )
     if len(files) != 1:
         raise UserError(f"expected one file of architectures, got {len(files)}")
     path = Path(files[0])
@@ -70,9 +76,32 @@ def _custom(values: flags.FlagValues, path: Path) -> int:
             f"not looked at: {', '.join(found.others)}; name labels by --train_label "
             "and --test_label"
         )
+    if found.others and not found.labels:
+        print("no column reads as accuracies, which custom needs to learn from")
+    if found.repeats:
+        print(f"rows whose graph an earlier row has: {found.repeats}")
+    if found.quarrel:
+        print(found.quarrel)
     if found.contents:
         print("\n".join(listed(found.contents)))
-    return BAD if found.columns else code
+    if found.columns or code:
+        return BAD
+    if found.labels:
+        print(NEXT.format(flags=_flags_of_custom(values, path, found.labels)))
+    return 0
+
+
+def _flags_of_custom(
+    values: flags.FlagValues, path: Path, labels: Sequence[str]
+) -> str:
+    """The flags of a run on a file that is right."""
+    form = "csv" if path.suffix.lower() == ".csv" else "jsonl"
+    found = [f"--{form}={path}", f"--train_label={labels[0]}"]
+    if values.test_label:
+        found.append(f"--test_label={values.test_label}")
+    given = ("percent", "ops", "num_nodes")
+    found += [values[name].serialize() for name in given if values[name].present]
+    return " ".join(map(shlex.quote, found))
 
 
 def listed(contents: Contents) -> list[str]:

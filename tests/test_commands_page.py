@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from absl import flags
 
 from experiments.searching.search_costs import LATENCIES
-from experiments.shell import command, strict_flags
+from experiments.shell import command, help_page, strict_flags
 from tnasp_jax import benchmarks
 from tnasp_jax.benchmarks import (
     accel_nasbench,
@@ -66,6 +67,40 @@ def test_a_row_is_true(name):
     assert (beside == "-") == (words == "")
     if words.isupper() and name != "choose":
         assert beside.startswith(words)
+
+
+@pytest.mark.parametrize("name", [*rows(), *sorted(UPKEEP)])
+def test_help_has_a_line_for_each_flag(name):  # Names to choose from may take more.
+    values, words = flags_of(name), run_call(name)[1]
+    about = importlib.import_module(f"experiments.{name}").__doc__ or ""
+    lines = help_page.page(about, values, words).splitlines()
+    assert max(map(len, lines)) <= help_page.WIDTH
+    for flag in values:
+        text, names = values[flag].help, getattr(values[flag].parser, "enum_values", 0)
+        if text and not names and not re.search("(one|some) of", text):
+            (line,) = [each for each in lines if re.match(rf"  --{flag}(=|  )", each)]
+            assert line.endswith(text), line
+    assert "\nOther:\n" not in "\n".join(lines)
+
+
+def test_topics_name_flags_that_exist_once():
+    named = [name for names in help_page.TOPICS.values() for name in names]
+    known = {flag for name in [*rows(), *UPKEEP] for flag in flags_of(name)}
+    assert sorted(named) == sorted(known)
+
+
+def test_a_flag_without_a_topic_comes_last():
+    def define(values):
+        flags.DEFINE_boolean("own", True, "of this command alone", values)
+
+    page = help_page.page("About.", strict_flags.create(define))
+    assert page.endswith("\n\nOther:\n  --noown      of this command alone")
+
+
+def test_choose_lists_no_flag_that_it_refuses_or_ignores():
+    page = help_page.page("", flags_of("choose"))
+    for flag in ("workdir", "resume", "from_run", "se_steps", "self_evolution"):
+        assert f"--{flag}" not in page
 
 
 @pytest.mark.parametrize("line", re.findall(r"^- .*(?:\n  .*)*", COMMANDS, re.M))

@@ -139,7 +139,7 @@ class Run:
             try:
                 architectures.append(self.space.parse(text))
             except ValueError as error:
-                raise ValueError(f"architecture {row}: {error}") from None
+                raise ValueError(f"architecture {row}: {error}") from error
         if not architectures:
             empty = np.zeros(0, np.float32)
             return (empty, empty) if return_std else empty
@@ -193,7 +193,8 @@ def load(folder: str | Path) -> Run:
     """
     home = Path(folder) / "predictor"
     if not Path(folder).is_dir():
-        raise ValueError(f"{folder}: no such folder; give the folder of a run")
+        wrong = "is a file" if Path(folder).exists() else "no such folder"
+        raise ValueError(f"{folder}: {wrong}; give the folder of a run")
     if not (home / "predictor.json").is_file():
         if (Path(folder) / "config.json").is_file():
             raise UnfinishedRun(f"{folder}: the run is not finished")

@@ -82,7 +82,9 @@ def define(values: flags.FlagValues) -> None:
         "table", None, f"one of {', '.join(TABLES)}; needed", flag_values=values
     )
     values.set_default("n_val", None)
-    values["n_val"].help += "; default: 50 of darts545, 20 of darts214, else 200"
+    values[
+        "n_val"
+    ].help = "validation; default: 50 of darts545, 20 of darts214, else 200"
 
 
 def num_validation(table: str) -> int:

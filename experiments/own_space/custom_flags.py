@@ -28,11 +28,11 @@ _SIZES = Kind(
     "whole numbers >= 2, ascending, separated by commas",
 )
 
-_TEXTS = (
+_FORMS = (
     ("csv", "file with a header and the columns ops and edges"),
     ("jsonl", "file with an object a line: ops, and adjacency or edges"),
-    ("op_costs", 'JSON file, operation -> {"flops": ..., "params": ...} of one node'),
 )
+_COSTS = 'JSON file, operation -> {"flops": ..., "params": ...} of one node'
 _LABELS = (
     ("train_label", "column of the accuracy to learn"),
     ("test_label", "column of the accuracy to rank by; default: the training label"),
@@ -41,6 +41,12 @@ _WHOLE = (
     ("folds", 2, 5, "parts of the rows, each ranked by a model of the others"),
     ("seed", 0, 0, "of the order in which rows are parted into folds"),
 )
+
+
+def define_forms(values: flags.FlagValues) -> None:
+    """--csv and --jsonl."""
+    for name, text in _FORMS:
+        flags.DEFINE_string(name, None, text, values)
 
 
 def define_file(values: flags.FlagValues) -> None:
@@ -62,24 +68,25 @@ def define_file(values: flags.FlagValues) -> None:
 
 def define(values: flags.FlagValues) -> None:
     """All flags of experiments.custom; lists are tuples, or None where none is given."""
-    for name, text in _TEXTS:
-        flags.DEFINE_string(name, None, text, values)
+    define_forms(values)
+    values["csv"].help += "; it or --jsonl is needed"
+    flags.DEFINE_string("op_costs", None, _COSTS, values)
     for name, least, default, text in _WHOLE:
         flags.DEFINE_integer(name, default, text, least, 2**32 - 1, values)
     _define_list(
         values,
         "learning_curve",
         _SIZES,
-        "numbers of labels whose tau is measured too",
+        "numbers of labels, such as 50,100; the folds are trained again with each",
     )
     _define_list(
         values,
         "identity_ops",
         _NAMES_OR_NONE,
-        "operations that pass their input on, empty for none; default: those named "
-        "identity, skip or skip_connect",
+        "operations that pass their input on; default: identity, skip, skip_connect",
     )
     define_file(values)
+    values["train_label"].help += "; needed"
     command.define_shared(values, SHARED)
 
 
@@ -87,10 +94,7 @@ def check(values: flags.FlagValues) -> None:
     """UserError where flags are missing or do not go together."""
     if bool(values.csv) == bool(values.jsonl):
         raise UserError("give either --csv=FILE or --jsonl=FILE")
-    if values.csv and not values.csv.lower().endswith(".csv"):
-        raise UserError(f"--csv={values.csv}: expected a name that ends in .csv")
-    if values.jsonl and values.jsonl.lower().endswith(".csv"):
-        raise UserError(f"--jsonl={values.jsonl}: a csv file; give it as --csv")
+    check_forms(values)
     if not values.train_label:
         raise UserError("--train_label is missing; name the column to learn from")
     labels(values)
@@ -98,6 +102,18 @@ def check(values: flags.FlagValues) -> None:
         raise UserError("--workdir is missing; name the folder for the run")
     if values.resume and values.overwrite:
         raise UserError("--resume keeps the run that --overwrite removes; give one")
+
+
+def check_forms(values: flags.FlagValues) -> None:
+    """UserError where the name of a file is not that of its form."""
+    if values.csv and not values.csv.lower().endswith(".csv"):
+        other = values.csv.lower().endswith((".jsonl", ".json"))
+        advice = "; give it as --jsonl" if other else ""
+        raise UserError(
+            f"--csv={values.csv}: expected a name that ends in .csv{advice}"
+        )
+    if values.jsonl and values.jsonl.lower().endswith(".csv"):
+        raise UserError(f"--jsonl={values.jsonl}: a csv file; give it as --csv")
 
 
 def labels(values: flags.FlagValues) -> list[str]:

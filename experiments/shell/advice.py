@@ -13,11 +13,17 @@ def advised(error: ValueError, values: flags.FlagValues) -> str:
     # Not at the top: it brings JAX, which some commands first set up.
     from tnasp_jax.benchmarks import MissingData
     from tnasp_jax.runs import UnfinishedRun
+    from tnasp_jax.spaces.custom import NoRoom
 
     if isinstance(error, MissingData):
         return "; ".join([str(error), *_of_data(error, values)])
     if isinstance(error, UnfinishedRun):
         return f"{error}; repeat its command with --resume"
+    if isinstance(error.__cause__, NoRoom):
+        nodes = error.__cause__.num_nodes
+        flag = f"num_nodes={nodes}" if nodes else "ops=NAMES"
+        stop = "" if str(error).endswith("?") else ";"
+        return f"{error}{stop} a run of experiments.custom with --{flag} has room for such graphs"
     return str(error)
 
 

@@ -16,7 +16,6 @@ import inspect
 import math
 import os
 import sys
-import textwrap
 import traceback
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
@@ -24,13 +23,14 @@ from typing import Any, NoReturn
 
 from absl import flags
 
-from experiments.shell import strict_flags
+from experiments.shell import help_page, strict_flags
 from experiments.shell.advice import advised
 from experiments.shell.strict_flags import UserError, parse
 
 __all__ = [
     "UserError",
     "check_free",
+    "check_n_train",
     "check_out",
     "check_shared",
     "data_dir",
@@ -92,16 +92,8 @@ def run(
 
 
 def _help(main: Callable, values: flags.FlagValues, words: str) -> str:
-    lines = [inspect.cleandoc(sys.modules[main.__module__].__doc__ or ""), ""]
-    lines += [f"Words beside flags: {words}", ""] * bool(words) + ["Flags:"]
-    for name in values:
-        flag = values[name]
-        shown = flag.serialize() or f"--{name}="
-        lines.append(f"  {f'--[no]{name}' if flag.boolean else shown}")
-        lines += textwrap.wrap(
-            flag.help, 80, initial_indent=" " * 6, subsequent_indent=" " * 6
-        )
-    return "\n".join(lines)
+    about = inspect.cleandoc(sys.modules[main.__module__].__doc__ or "")
+    return help_page.page(about, values, words)
 
 
 # Kinds of values.
@@ -164,23 +156,22 @@ NAMES = Kind(
 )
 
 
-_OWN = "; default: that of the predictor's own recipe"
+_PREDICTOR = "what predicts: best, gp, forest, trees, tnasp, ...; docs/ tells of each"
+_OWN = "; default: the predictor's own"
 # The flags that the tables' commands share: name, kind, default as text, help.
 _SHARED: list[tuple[str, Kind, str | None, str]] = [
     (
         "table",
         _one_of("official", "digits", "nb101", "nb201", "nb201digits"),
         "official",
-        "official, the benchmark's own, which is nb101 or nb201; or digits, the embedded "
-        "one of NAS-Bench-201, which is nb201digits",
+        "official (nb101, nb201) or digits, in the package (nb201digits)",
     ),
-    ("predictor", _TEXT, "best", "what predicts, by its name in tnasp_jax.predictors"),
+    ("predictor", _TEXT, "best", _PREDICTOR),
     (
         "self_evolution",
         _one_of("off", "minimax", "projection", "control"),
         "off",
-        "off; minimax, as in the paper; projection, in closed form; or control, the same "
-        "extra training without scores",
+        "off; minimax, the paper's; projection, closed form; control, no scores",
     ),
     (
         "se_rounds",
@@ -200,25 +191,24 @@ _SHARED: list[tuple[str, Kind, str | None, str]] = [
     ("eval_target", NAMES, None, "labels to compare with; default: the table's"),
     ("epochs", _whole(1), None, "passes over the training architectures" + _OWN),
     ("batch_size", _whole(1), None, "architectures in a step" + _OWN),
-    ("learning_rate", _POSITIVE, None, "of the predictor" + _OWN),
-    ("weight_decay", _NOT_NEGATIVE, None, "of the predictor" + _OWN),
-    ("schedule", _one_of("cosine", "constant"), None, "of the learning rate" + _OWN),
+    ("learning_rate", _POSITIVE, None, "of Adam" + _OWN),
+    ("weight_decay", _NOT_NEGATIVE, None, "of Adam" + _OWN),
+    ("schedule", _one_of("cosine", "constant"), None, "cosine or constant" + _OWN),
     ("first_moment", _BELOW_1, None, "Adam's decay of the mean gradient" + _OWN),
     ("clip", _POSITIVE_OR_INF, None, "largest norm of a gradient, inf: any" + _OWN),
     ("units", _one_of("rank", "zscore"), "rank", "scale on which labels are learnt"),
     ("data_dir", _TEXT, None, "folder of the official tables; default: $TNASP_DATA"),
-    ("workdir", _TEXT, None, "folder of the run"),
+    ("workdir", _TEXT, None, "folder of the run; needed"),
     (
         "from_run",
         _TEXT,
         None,
-        "a finished run with the same flags but --self_evolution=off: its trained "
-        "draws are taken instead of training them again",
+        "finished run without self-evolution, whose trained draws are taken",
     ),
 ]
 _SHARED_SWITCHES = [
     ("resume", "go on with the run that --workdir holds"),
-    ("overwrite", "replace the run that --workdir holds, or what --out names"),
+    ("overwrite", "replace the run or the files that are there"),
     ("quiet", "no progress, a short result"),
     ("debug", "show tracebacks"),
 ]
@@ -244,20 +234,25 @@ def define_shared(
         serializer = flags.ListSerializer(",") if lists else flags.ArgumentSerializer()
         flags.DEFINE(kind, name, default, text, values, serializer)
     for name, text in _SHARED_SWITCHES:
-        if only is None or name in only:
+        if name not in but and (only is None or name in only):
             flags.DEFINE_boolean(name, False, text, values)
 
 
 def check_shared(values: flags.FlagValues) -> None:
     """UserError where shared flags are missing or do not go together."""
-    if values.n_train is None:
-        raise UserError(
-            "--n_train is missing; say how many architectures to learn from"
-        )
+    check_n_train(values)
     if values.resume and values.overwrite:
         raise UserError("--resume keeps the run that --overwrite removes; give one")
     if values.from_run and values.self_evolution == "off":
         raise UserError("--from_run is where self-evolution starts; it is off here")
+
+
+def check_n_train(values: flags.FlagValues) -> None:
+    """UserError if it is missing."""
+    if values.n_train is None:
+        raise UserError(
+            "--n_train is missing; say how many architectures to learn from"
+        )
 
 
 # What commands write.

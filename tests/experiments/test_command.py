@@ -323,7 +323,9 @@ def test_help_wins_over_mistakes(capsys):
     code, out, err = exits(main, capsys, "seed=3", "--help", words="FILE")
     assert (code, err) == (0, "")
     assert out.startswith(__doc__) and "FILE" in out
-    assert "  --n_val=200\n      architectures for" in out and "--[no]quiet" in out
+    assert "\nSelf-evolution:\n  --self_evolution=off       off; minimax" in out
+    assert "\n  --seeds=0,1,...,9          one draw for each\n" in out
+    assert "\n  --quiet  " in out and "learnt; one of rank, zscore\n" in out
 
 
 def test_as_a_process(tmp_path):
@@ -352,7 +354,7 @@ def test_as_a_process(tmp_path):
     assert execute("seed=3") == (2, "", expected)
     code, _, err = execute("--n_val=1")
     assert code == 1 and "ZeroDivisionError" in err
-    assert execute("--help")[1].startswith("A fake command.\n\nFlags:\n")
+    assert execute("--help")[1].startswith("A fake command.\n\nData:\n")
 
 
 def test_a_reader_that_has_seen_enough_ends_the_command_quietly(tmp_path):

@@ -92,6 +92,7 @@ def test_a_run_and_what_can_be_done_with_it(run, commands, cells, tmp_path, caps
     out = capsys.readouterr().out
     values = results(tmp_path)
     assert values["expect"] in out
+    assert out.endswith(f"\n  python -m experiments.plot {tmp_path / 'run'}\n")
     assert values["expect"].startswith("with 32 labels expect tau ")
     assert (values["space"], values["table"]) == ("custom", "mine")
     assert (values["n_train"], values["n_val"], values["n_test"]) == (32, 0, 8)
@@ -118,6 +119,35 @@ def test_a_run_and_what_can_be_done_with_it(run, commands, cells, tmp_path, caps
     assert code == 0
     printed = capsys.readouterr().out.splitlines()
     assert printed == [f"{t}\t{s:.6f}" for t, s in zip(texts, scores, strict=True)]
+
+    def predicted(*words):
+        arguments = [f"--run={tmp_path / 'run'}", *words]
+        return commands.call(
+            predict.main, predict.define, arguments, "ARCHITECTURE ..."
+        )
+
+    assert predicted(f"--csv={path}") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:3] == printed and len(lines) == 40
+    for change, words in [
+        ({"ops": ["input", "conv5", "output"]}, "--ops=NAMES has room for such"),
+        ({"ops": ["input", *["conv"] * 20, "output"]}, "--num_nodes=22 has room"),
+    ]:
+        last = len(change["ops"]) - 1
+        change["edges"] = [[node, node + 1] for node in range(last)]
+        assert predicted(json.dumps(change)) == 2
+        error = capsys.readouterr().err
+        assert f"a run of experiments.custom with {words}" in error
+        # One bad row, then two.
+        rows = edit(edit(cells, 3, **change), 4 if "22" in words else 3, **change)
+        other = write_csv(tmp_path / "other.csv", rows)
+        assert predicted(f"--csv={other}") == 2
+        error = capsys.readouterr().err
+        assert "other.csv: row 3, line 5: ops: " in error and words in error
+    assert predicted(f"--csv={path}", texts[0]) == 2
+    assert "--csv or --jsonl, one of them" in capsys.readouterr().err
+    assert predicted("--csv=more.jsonl") == 2
+    assert "give it as --jsonl" in capsys.readouterr().err
 
 
 def test_a_finished_run_is_told_again_and_another_is_refused(
@@ -179,6 +209,13 @@ def test_a_rare_name_like_another_is_pointed_out(run, cells, tmp_path, capsys):
     assert expected in capsys.readouterr().out
 
 
+def test_a_graph_with_two_labels_is_pointed_out(run, cells, tmp_path, capsys):
+    twice = {**cells[0], "val_acc": 0.2}
+    assert run(write_csv(tmp_path / "mine.csv", [*cells[:39], twice])) == 0
+    out = capsys.readouterr().out
+    assert "check           rows " in out and "and 39 have one graph, but" in out
+
+
 def test_folds_part_the_rows():
     splits = draws.folds(23, 5, seed=0)
     held = np.concatenate([split.test_index for split in splits])
@@ -229,7 +266,8 @@ def edit(rows, row, **fields):
         ({}, ["--identity_ops=pol"], "did you mean 'pool'?"),
         ({}, ["--predictor=tinny"], "did you mean 'tiny'"),
         ({}, ["--op_costs=nowhere.json"], "nowhere.json: cannot be read"),
-        ({}, ["--csv=nowhere.csv"], "nowhere.csv"),
+        ({}, ["--csv=nowhere.csv"], "nowhere.csv: no such file"),
+        ({}, ["--train_label=ops"], "'ops' describes graphs, it is no label"),
         ({}, ["--csv=cells.txt"], "expected a name that ends in .csv"),
         ({}, ["--jsonl=cells.jsonl"], "give either --csv=FILE or --jsonl=FILE"),
     ],

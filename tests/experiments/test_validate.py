@@ -117,15 +117,19 @@ def test_a_file_without_a_graph_has_no_operations(commands, write, capsys):
     assert "graphs" not in capsys.readouterr().out
 
 
-GRAPH = "input conv output,0>1 1>2"
+def graph(size):
+    """A chain of so many inner nodes, as csv."""
+    edges = " ".join(f"{node}>{node + 1}" for node in range(size + 1))
+    return f"input{' conv' * size} output,{edges}"
 
 
 @pytest.fixture
 def labelled(write):
-    """`labelled(header, *fields)`: a csv file of equal graphs with more columns."""
+    """`labelled(header, *fields)`: a csv file of chains with more columns."""
 
     def labelled_(header, *fields):
-        lines = [f"ops,edges,{header}", *(f"{GRAPH},{each}" for each in fields)]
+        rows = [f"{graph(1 + row)},{each}" for row, each in enumerate(fields)]
+        lines = [f"ops,edges,{header}", *rows]
         return write("cells.csv", "\n".join(lines) + "\n")
 
     return labelled_
@@ -157,7 +161,8 @@ def test_labels_that_are_not_named(commands, labelled, capsys):
     path = labelled(
         "net,acc,depth,test", *(f"n{i},{a},{3 + i},0.{i}1" for i, a in enumerate(MIXED))
     )
-    path.write_text(path.read_text() + "".join(f"{GRAPH},n,{a},9,\n" for a in more))
+    ends = [f"{graph(20 + row)},n,{a},9,\n" for row, a in enumerate(more)]
+    path.write_text(path.read_text() + "".join(ends))
     capsys.readouterr()
     assert call(commands, "--space=custom", path) == 1
     (*rows, count, looked, others), _ = findings(capsys)
@@ -220,6 +225,167 @@ def test_a_column_of_which_nothing_can_be_learnt(
     assert out[1] == f"all {len(fields)} rows are architectures of custom"
 
 
+def test_percentages_are_not_passed_over(commands, labelled, capsys):
+    rows = [f"n{i},{90 + i / 7:.2f},{3 + i},{1 + i / 3:.2f},{i}.5" for i in range(6)]
+    path = labelled("net,acc,depth,params,test", *rows)
+    capsys.readouterr()
+    assert call(commands, "--space=custom", path) == 1
+    out = capsys.readouterr().out.splitlines()
+    assert out[0] == (
+        f"{path}: acc: row 0 has 90, expected fractions in 0 .. 1 (6 such rows); add "
+        "--percent if these are percentages"
+    )
+    assert out[1:4] == [
+        "all 6 rows are architectures of custom",
+        "labels looked at: acc",
+        "not looked at: net, depth, params, test; name labels by --train_label and "
+        "--test_label",
+    ]
+    assert call(commands, "--space=custom", "--percent", path) == 0
+    out = capsys.readouterr().out
+    assert "\nlabels looked at: acc\n" in out
+    assert out.endswith(
+        f"\nnext:\n  python -m experiments.custom --csv={path} --train_label=acc "
+        "--percent --workdir=runs/own\n"
+    )
+
+
+def test_equal_accuracies_are_not_passed_over(commands, labelled, capsys):
+    path = labelled("acc,width", "0.5,1", "0.5,1")
+    capsys.readouterr()
+    assert call(commands, "--space=custom", path) == 1
+    out = capsys.readouterr().out.splitlines()
+    assert "acc: all 2 accuracies are 0.5; nothing can be learnt" in out[0]
+    assert out[2:4] == [
+        "labels looked at: acc",
+        "not looked at: width; name labels by --train_label and --test_label",
+    ]
+
+
+def test_no_label_at_all(commands, labelled, capsys):
+    path = labelled("depth", "3", "4")
+    capsys.readouterr()
+    assert call(commands, "--space=custom", path) == 0
+    out = capsys.readouterr().out
+    assert "no column reads as accuracies, which custom needs" in out
+    assert "next:" not in out
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        ([], "b reads as percentages, a as fractions; write both in one unit"),
+        (["--percent"], "a reads as fractions, b as percentages; write both in"),
+    ],
+)
+def test_two_units(commands, labelled, capsys, flags, sentence):
+    path = labelled("a,b", "0.91,92.5", "0.92,93.5", "0.93,94.5")
+    named = ("--train_label=a", "--test_label=b")
+    capsys.readouterr()
+    assert call(commands, "--space=custom", path, *named, *flags) == 1
+    assert capsys.readouterr().out.startswith(f"{path}: {sentence}")
+
+
+def test_graphs_that_recur(commands, write, capsys):
+    rows = ["i a b o,0>1 0>2 1>3 2>3,0.5", "i b a o,0>1 0>2 1>3 2>3,0.7"]
+    rows += ["i a o,0>1 1>2,0.6", "i a a o,0>1 0>2 1>3,0.61", "i b o,0>1 1>2,0.8"]
+    path = write("cells.csv", "\n".join(["ops,edges,acc", *rows]))
+    capsys.readouterr()
+    assert call(commands, "--space=custom", path) == 0
+    found, _ = findings(capsys)
+    assert found[2:] == [
+        "rows whose graph an earlier row has: 2",
+        "rows 0 and 1 have one graph, but acc 0.5 and 0.7, the largest difference",
+    ]
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_a_spreadsheets_csv(commands, write, capsys, separator):
+    rows = [("ops", "edges", "Acc (%)"), ("i a o", "0>1 1>2", '"91,5"')]
+    rows += [("i b o", "0>1 1>2", "92%"), ("i c o", "0>1 1>2", "n/a")]
+    rows += [("i d o", "0>1 1>2", "93"), *[("i e o", "0>1 1>2", "94")] * 3]
+    path = write("cells.csv", "\ufeff" + "\r\n".join(map(separator.join, rows)))
+    flags = ("--space=custom", "--percent", "--train_label=Acc (%)")
+    capsys.readouterr()
+    assert call(commands, *flags, path) == 1
+    assert capsys.readouterr().out.splitlines()[:4] == [
+        "row 0, line 2: Acc (%): expected a number, got '91,5'; write 91.5",
+        "row 1, line 3: Acc (%): expected a number, got '92%'; write 92",
+        "row 2, line 4: Acc (%): expected a number, got 'n/a'",
+        "3 of 7 rows are bad",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("ops", "got"),
+    [
+        ('"input, conv, output"', "'input,'"),
+        ("\"['input', 'conv', 'output']\"", "\"['input',\""),
+        ("input|conv|output", "'input|conv|output'"),
+        ("input->conv->output", "'input->conv->output'"),
+    ],
+)
+def test_names_with_something_else_between(commands, write, capsys, ops, got):
+    path = write("cells.csv", f"ops,edges\n{ops},0>1 1>2\n")
+    capsys.readouterr()
+    assert call(commands, "--space=custom", path) == 1
+    assert capsys.readouterr().out.splitlines()[0] == (
+        f"row 0, line 2: ops: expected names with blanks between, got {got}"
+    )
+
+
+def test_empty_rows_and_columns_of_a_spreadsheet(commands, write, capsys):
+    rows = ["i a(3) o,0>1 1>2,91.5%,", "i b[1] o,0>1 1>2,92%,", ",,,", ",,,"]
+    path = write("cells.csv", "\n".join(["ops,edges,acc,", *rows]))
+    capsys.readouterr()
+    assert call(commands, "--space=custom", path) == 1
+    out = capsys.readouterr().out.splitlines()
+    assert out[0] == (
+        f"{path}: acc: row 0: expected a number, got '91.5%'; write 91.5 (2 such rows)"
+    )
+    assert out[1:3] == [
+        "all 2 rows are architectures of custom",
+        "labels looked at: acc",
+    ]
+    assert out[3].startswith("2 graphs of 3 nodes")
+
+
+def test_a_label_that_is_none(commands, labelled, capsys):
+    path = labelled("net", "n0", "n1", "n2")
+    capsys.readouterr()
+    assert call(commands, "--space=custom", "--train_label=net", path) == 1
+    first = capsys.readouterr().out.splitlines()[0]
+    assert first == (f"{path}: net: row 0: expected a number, got 'n0' (3 such rows)")
+    assert call(commands, "--space=custom", "--train_label=edges", path) == 2
+    assert "'edges' describes graphs, it is no label" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ('{"ops": ["i", "o"]}\n' * 2, "no column 'edges' or 'adjacency'; it has ops"),
+        ('{"op": ["i", "o"]}', "no column 'ops'; did you mean 'op'? it has op"),
+        ('[{"ops": ["i", "o"]}]', "a list of JSON; write an object a line, no list"),
+        ("id;ops;edges\n1;i o;0>1\n", "reads as csv; give it a name that ends in .csv"),
+    ],
+)
+def test_a_jsonl_file_that_is_wrong_as_a_whole(commands, write, capsys, text, sentence):
+    path = write("cells.jsonl", text)
+    capsys.readouterr()
+    assert call(commands, "--space=custom", path) == 2
+    captured = capsys.readouterr()
+    assert captured.out == "" and captured.err == f"error: {path}: {sentence}\n"
+
+
+def test_where_a_line_of_json_breaks(commands, write, capsys):
+    good = '{"ops": ["i", "o"], "edges": [[0, 1]]}'
+    path = write("cells.jsonl", f"{good}\n{good[:-2]}}}\n")
+    capsys.readouterr()
+    assert call(commands, "--space=custom", path) == 1
+    first = capsys.readouterr().out.splitlines()[0]
+    assert first.endswith(f"; at character {len(good) - 1}: Expecting ',' delimiter")
+
+
 def test_labels_of_a_jsonl_file(commands, write, capsys):
     row = '{"ops": ["input", "a", "output"], "edges": [[0, 1], [1, 2]], "acc": %s}'
     values = ("0.5", "true", "null", "[1]", '"0.6"', "NaN", f"1{'0' * 400}", "0.7")
@@ -236,14 +402,15 @@ def test_labels_of_a_jsonl_file(commands, write, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["cells.txt"], "--space is missing"),
+        (["cells.txt"], "--space is missing; name the space of the architectures, cu"),
         (["--space=nasbench201"], "expected one file of architectures, got 0"),
         (
             ["--space=nasbench21", "FILE"],
             "unknown space 'nasbench21'; did you mean 'nasbench201'?",
         ),
         (["--space=nasbench201", "nowhere"], "nowhere: cannot be read"),
-        (["--space=custom", "nowhere.csv"], "nowhere.csv"),
+        (["--space=custom", "nowhere.csv"], "nowhere.csv: no such file; name a csv"),
+        (["--space=custom", "x.XLSX"], "x.XLSX: a spreadsheet; save it as csv"),
         (["--space=nasbench201", "--ops=conv", "FILE"], "--ops is of the space custom"),
         (["--space=custom", "--num_nodes=1", "FILE"], "--num_nodes=1"),
         (["--space=nasbench201", "--percent", "FILE"], "--percent is of the space"),

@@ -15,8 +15,18 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tnasp_jax.benchmarks import table as table_lib
-from tnasp_jax.benchmarks.custom_contents import Contents, contents_of
-from tnasp_jax.benchmarks.custom_labels import BadColumn, is_accuracy, read_label
+from tnasp_jax.benchmarks.custom_contents import (
+    Contents,
+    Quarrel,
+    contents_of,
+    quarrel_of,
+)
+from tnasp_jax.benchmarks.custom_labels import (
+    BadColumn,
+    is_accuracy,
+    read_label,
+    would_be_accuracy,
+)
 from tnasp_jax.benchmarks.custom_rows import (
     GRAPH_COLUMNS,
     Problem,
@@ -57,6 +67,8 @@ class Findings(NamedTuple):
       labels: columns that were read as accuracies, the one to learn from first.
       others: columns that were not looked at.
       contents: sizes and operations of the rows that are graphs; None if none is.
+      repeats: good rows whose graph an earlier one has.
+      quarrel: the two that differ most in the label to learn; None if none do.
     """
 
     num_rows: int
@@ -65,6 +77,8 @@ class Findings(NamedTuple):
     labels: list[str]
     others: list[str]
     contents: Contents | None
+    repeats: int
+    quarrel: Quarrel | None
 
 
 class _Content(NamedTuple):
@@ -141,7 +155,9 @@ def find_problems(
     Args:
       path: as in `read`.
       labels: columns of accuracies, the one to learn from first; None for every column
-        most of whose fields are accuracies that differ, in the order of the file.
+        most of whose fields are accuracies that differ, in the order of the file. Where
+        there is none, for every column that would be one in the other unit, or whose
+        accuracies are all equal, so that it is told.
       percent: as in `read`.
       **space: as `spaces.custom.of_cells` takes them.
 
@@ -152,8 +168,11 @@ def find_problems(
     _, rows = read_rows(path)
     known = [name for name in columns_of(rows) if name not in GRAPH_COLUMNS]
     if labels is None:
-        labels = [each for each in known if is_accuracy(rows, each, percent)]
+        labels = [each for each in known if is_accuracy(rows, each, percent)] or [
+            each for each in known if would_be_accuracy(rows, each, percent)
+        ]
     content = _check(path, rows, labels, percent, space)
+    repeats, quarrel = _repeats(content, labels)
     return Findings(
         len(rows),
         _first_of_each(content.problems),
@@ -161,7 +180,29 @@ def find_problems(
         list(labels),
         [name for name in known if name not in labels],
         contents_of(content.cells, rows),
+        repeats,
+        quarrel,
     )
+
+
+def read_cells(path: str | Path, space: CustomSpace) -> list[Cell]:
+    """The graphs of a file, for a space that is there already; labels are not read.
+
+    Raises:
+      BadRows: a ValueError that lists every row that is no architecture of the space;
+        its cause is the `NoRoom` of the largest graph that it has no room for, if any.
+      ValueError: one sentence: a file that is missing or damaged.
+    """
+    path = Path(path)
+    _, rows = read_rows(path)
+    cells, problems = _graphs(rows)
+    outside = _outside(cells, rows, space)
+    problems += list(outside)
+    if problems:
+        room = [each for each in outside.values() if isinstance(each, custom.NoRoom)]
+        cause = max(room, key=lambda each: each.num_nodes or 0, default=None)
+        raise BadRows(path, list(map(str, _first_of_each(problems)))) from cause
+    return list(cells.values())
 
 
 def _check(
@@ -176,20 +217,45 @@ def _check(
     for name in names:
         if name not in known:
             raise ValueError(no_column(path, name, known))
+        if name in GRAPH_COLUMNS:
+            raise ValueError(f"{path}: {name!r} describes graphs, it is no label")
     cells, made, problems = _cells(rows, space)
     labels: dict[str, np.ndarray] = {}
     columns: list[BadColumn] = []
+    faulty: list[str] = []
     for name in names:
         found = read_label(rows, name, percent=percent, learnt=name == names[0])
         labels[name] = found.values
         problems += found.problems
         if found.fault:
             columns.append(BadColumn(f"{path}: {found.fault}", found.fault.percent))
+            faulty.append(name)
+    right = [name for name in names if name not in faulty]
+    if right and columns and columns[0].percent is not None:
+        words = ("percentages", "fractions")[:: -1 if percent else 1]
+        sentence = f"{faulty[0]} reads as {words[0]}, {right[0]} as {words[1]}"
+        columns = [BadColumn(f"{path}: {sentence}; write both in one unit")]
     return _Content(cells, made, labels, problems, columns)
 
 
+def _repeats(content: _Content, names: Sequence[str]) -> tuple[int, Quarrel | None]:
+    """`Findings.repeats` and `Findings.quarrel`."""
+    bad = {problem.row for problem in content.problems}
+    rows = np.array([row for row in content.cells if row not in bad], int)
+    if content.space is None or not len(rows):
+        return 0, None
+    graphs = content.space.to_graphs([content.cells[row] for row in rows])
+    groups = table_lib.group_ids(graphs)
+    repeats = len(rows) - len(np.unique(groups))
+    if not names:
+        return repeats, None
+    labels = content.labels[names[0]][rows]
+    return repeats, quarrel_of(groups, labels, names[0], rows)
+
+
 def suspects(table: Table) -> list[str]:
-    """Sentences on operations that may be slips of the pen: rare, and like another."""
+    """Sentences on operations that may be slips of the pen: rare, and like another;
+    and on one graph that has different labels."""
     space, ops = table.space, np.asarray(table.graphs.ops)
     used = np.where(np.asarray(table.graphs.mask), ops, -1)
     count = {op: int((used == i).any(1).sum()) for i, op in enumerate(space.ops)}
@@ -202,13 +268,24 @@ def suspects(table: Table) -> list[str]:
             found.append(
                 f"operation {op!r} stands in row {row} alone; is it {near[0]!r}?"
             )
-    return found
+    name, rows = table.train_target, np.arange(len(table))
+    quarrel = quarrel_of(np.asarray(table.hashes), table.label(name), name, rows)
+    return found if quarrel is None else [*found, str(quarrel)]
 
 
 def _cells(
     rows: list[Row], space: Mapping[str, Any]
 ) -> tuple[dict[int, Cell], CustomSpace | None, list[Problem]]:
     """The graphs, the space of those that are any, and every row that is none."""
+    cells, problems = _graphs(rows)
+    if not cells:
+        return {}, None, problems
+    made = custom.of_cells(cells.values(), **space)
+    return cells, made, problems + list(_outside(cells, rows, made))
+
+
+def _graphs(rows: list[Row]) -> tuple[dict[int, Cell], list[Problem]]:
+    """The graphs by their row, and every row that is none."""
     cells: dict[int, Cell] = {}
     problems = []
     for number, row in enumerate(rows):
@@ -218,15 +295,20 @@ def _cells(
             cells[number] = _cell(row.fields)
         except ValueError as error:
             problems.append(Problem(number, row.line, str(error)))
-    if not cells:
-        return {}, None, problems
-    made = custom.of_cells(cells.values(), **space)
+    return cells, problems
+
+
+def _outside(
+    cells: Mapping[int, Cell], rows: list[Row], space: CustomSpace
+) -> dict[Problem, ValueError]:
+    """Graphs that a space does not hold, and why."""
+    problems = {}
     for number, cell in cells.items():
         try:
-            made.check(cell)
+            space.check(cell)
         except ValueError as error:
-            problems.append(Problem(number, rows[number].line, str(error)))
-    return cells, made, problems
+            problems[Problem(number, rows[number].line, str(error))] = error
+    return problems
 
 
 def _cell(fields: Mapping[str, Any]) -> Cell:

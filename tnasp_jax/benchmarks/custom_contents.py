@@ -1,9 +1,11 @@
-"""What graphs a user's own file holds: their sizes, and who uses which operation."""
+"""What graphs a user's own file holds: sizes, operations, and graphs that recur."""
 
 import difflib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
+
+import numpy as np
 
 from tnasp_jax.benchmarks.custom_rows import Row
 from tnasp_jax.spaces.custom_cells import Cell
@@ -23,6 +25,21 @@ class Operation(NamedTuple):
     count: int
     row: int
     line: int
+
+
+class Quarrel(NamedTuple):
+    """Two rows of one graph with different labels."""
+
+    rows: tuple[int, int]
+    name: str
+    labels: tuple[float, float]
+
+    def __str__(self) -> str:
+        (first, second), (one, other) = self.rows, self.labels
+        return (
+            f"rows {first} and {second} have one graph, but {self.name} {one:.6g} and "
+            f"{other:.6g}, the largest difference"
+        )
 
 
 class Contents(NamedTuple):
@@ -73,3 +90,27 @@ def nearest(name: str, operations: Sequence[Operation]) -> str | None:
     """The name most like another one, of those in several graphs; None if none is."""
     known = [each.name for each in operations if each.count > 1 and each.name != name]
     return next(iter(difflib.get_close_matches(name, known, 1)), None)
+
+
+def quarrel_of(
+    groups: np.ndarray, labels: np.ndarray, name: str, rows: np.ndarray
+) -> Quarrel | None:
+    """Of all pairs of rows with one graph the one whose labels differ most.
+
+    Args:
+      groups: [G] a number for each graph, equal for isomorphic ones.
+      labels: [G] NaN for none.
+      name: of the label.
+      rows: [G] where the graphs stand in the file.
+    """
+    worst, found = 0.0, None
+    order = np.lexsort((labels, groups))
+    starts = np.flatnonzero(np.diff(groups[order], prepend=np.nan))
+    for group in np.split(order, starts[1:]):
+        group = group[~np.isnan(labels[group])]
+        if len(group) > 1 and np.ptp(labels[group]) > worst:
+            worst = float(np.ptp(labels[group]))
+            low, high = sorted((int(group[0]), int(group[-1])))
+            pair = float(labels[low]), float(labels[high])
+            found = Quarrel((int(rows[low]), int(rows[high])), name, pair)
+    return found

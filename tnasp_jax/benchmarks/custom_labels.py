@@ -3,12 +3,17 @@
 Axis letters: M rows of the file.
 """
 
+import re
 from typing import NamedTuple
 
 import numpy as np
 
 from tnasp_jax.benchmarks.custom_rows import Problem, Row
 from tnasp_jax.spaces.reading import short
+
+LEAST_PERCENT = 10
+"""Half of a column that is taken for percentages are at least so many: what chance gives
+among ten classes."""
 
 
 class BadColumn(ValueError):
@@ -48,7 +53,7 @@ def read_label(rows: list[Row], name: str, *, percent: bool, learnt: bool) -> La
       learnt: whether it is learnt from, so that every row needs one.
     """
     values, texts = _numbers(rows, name)
-    fault = _fault(name, values, percent, learnt, len(texts))
+    fault = _fault(name, values, percent, learnt, texts)
     if fault:
         return Label(values, [], fault)
     problems = texts + _misfits(rows, name, values, percent)
@@ -59,10 +64,33 @@ def read_label(rows: list[Row], name: str, *, percent: bool, learnt: bool) -> La
 
 def is_accuracy(rows: list[Row], name: str, percent: bool) -> bool:
     """Whether most fields of a column are accuracies, and not all of these are equal."""
+    good = _accuracies(rows, name, percent)
+    if not len(good) or np.ptp(good) == 0:
+        return False
+    # Counts, sizes and times lie in 0 .. 100 too.
+    return not percent or (np.median(good) >= LEAST_PERCENT and _has_parts(good))
+
+
+def would_be_accuracy(rows: list[Row], name: str, percent: bool) -> bool:
+    """Whether a column would be one in the other unit, if its values differed, or if its
+    numbers were written as such."""
+    good = _accuracies(rows, name, percent)
+    equal = len(good) > 1 and np.ptp(good) == 0 and _has_parts(good)
+    texts = [rows[text.row].fields[name] for text in _numbers(rows, name)[1]]
+    nearly = 2 * sum(bool(_as_number(text)) for text in texts) > len(rows)
+    return equal or nearly or is_accuracy(rows, name, not percent)
+
+
+def _accuracies(rows: list[Row], name: str, percent: bool) -> np.ndarray:
+    """The accuracies of a column, none where they are not most of its fields."""
     values, texts = _numbers(rows, name)
     known = values[~np.isnan(values)]
     good = known[~_outside(known, percent)]
-    return 2 * len(good) > len(known) + len(texts) and np.ptp(good) > 0
+    return good if 2 * len(good) > len(known) + len(texts) else good[:0]
+
+
+def _has_parts(values: np.ndarray) -> bool:
+    return bool(np.any(values % 1 != 0))
 
 
 def _numbers(rows: list[Row], name: str) -> tuple[np.ndarray, list[Problem]]:
@@ -77,9 +105,19 @@ def _numbers(rows: list[Row], name: str) -> tuple[np.ndarray, list[Problem]]:
                 raise ValueError
             values[number] = float(given)
         except (ValueError, OverflowError):
-            sentence = f"{name}: expected a number, got {short(given)}"
+            sentence = (
+                f"{name}: expected a number, got {short(given)}{_as_number(given)}"
+            )
             problems.append(Problem(number, row.line, sentence))
     return values, problems
+
+
+def _as_number(given: object) -> str:
+    """How to write what is nearly a number."""
+    found = re.fullmatch(r"\s*(\d+)([.,]\d+)?\s*%?\s*", str(given))
+    if not isinstance(given, str) or not found:
+        return ""
+    return f"; write {found[1]}{(found[2] or '').replace(',', '.')}"
 
 
 def _is_empty(given: object) -> bool:
@@ -93,12 +131,15 @@ def _outside(values: np.ndarray, percent: bool) -> np.ndarray:
 
 
 def _fault(
-    name: str, values: np.ndarray, percent: bool, learnt: bool, num_texts: int
+    name: str, values: np.ndarray, percent: bool, learnt: bool, texts: list[Problem]
 ) -> BadColumn | None:
     """What is wrong with a column as a whole."""
     known = values[~np.isnan(values)]
+    if len(texts) > max(len(known), 1):
+        said = texts[0].sentence.removeprefix(f"{name}: ")
+        return BadColumn(f"{name}: row {texts[0].row}: {said} ({len(texts)} such rows)")
     if not len(known):
-        return None if num_texts else BadColumn(f"{name}: no row has an accuracy")
+        return None if texts else BadColumn(f"{name}: no row has an accuracy")
     if percent and known.max() <= 1:
         return BadColumn(
             f"{name}: no value is above 1, so these are fractions", percent=False

@@ -14,6 +14,13 @@ GRAPH_COLUMNS = ("ops", "edges", "adjacency")
 """What describes a graph; all other columns are labels or notes."""
 
 
+SEPARATORS = (",", ";", "\t")
+"""What may stand between the fields of a csv file; the header decides."""
+
+
+SHEETS = (".xlsx", ".xls", ".ods")
+
+
 class Row(NamedTuple):
     """One row of a file: the line where it ends, and its fields or what is wrong."""
 
@@ -40,24 +47,32 @@ def read_rows(path: Path) -> tuple[bytes, list[Row]]:
     Raises:
       ValueError: if it is missing, no text, no csv, empty, or lacks `ops` or `edges`.
     """
+    if path.suffix.lower() in SHEETS:
+        raise ValueError(f"{path}: a spreadsheet; save it as csv")
+    if not path.exists():
+        raise ValueError(f"{path}: no such file; name a csv or jsonl file")
     data = table_lib.read_file(path, "name a csv or jsonl file of architectures")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise ValueError(f"{path}: no text in UTF-8; save it as such") from None
-    rows = _csv_rows(path, text) if path.suffix.lower() == ".csv" else _jsonl_rows(text)
+    if path.suffix.lower() == ".csv":
+        rows = _csv_rows(path, text)
+    else:
+        rows = _jsonl_rows(path, text)
     if not rows:
         raise ValueError(f"{path}: holds no architectures")
     return data, rows
 
 
 def _csv_rows(path: Path, text: str) -> list[Row]:
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    file = io.StringIO(text, newline="")
+    reader = csv.reader(file, delimiter=_separator(text), strict=True)
     rows: list[Row] = []
     header: list[str] = []
     try:
         for fields in reader:
-            if not fields:
+            if not any(map(str.strip, fields)):  # Spreadsheets end with such rows.
                 continue
             if not header:
                 header = [name.strip() for name in fields]
@@ -73,10 +88,22 @@ def _csv_rows(path: Path, text: str) -> list[Row]:
     return rows
 
 
+def _separator(text: str) -> str:
+    """That of the first line which has a field `ops` by it; spreadsheets of countries
+    that write 0,5 put semicolons between fields."""
+    for separator in SEPARATORS:
+        if "ops" in _header(text, separator):
+            return separator
+    return SEPARATORS[0]
+
+
+def _header(text: str, separator: str) -> list[str]:
+    """The fields of the first line, if a csv file it is."""
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    return [field.strip(' "') for field in first.split(separator)]
+
+
 def _check_header(path: Path, header: list[str]) -> None:
-    for separator, word in ((";", "semicolons"), ("\t", "tabs")):
-        if len(header) == 1 and separator in header[0]:
-            raise ValueError(f"{path}: fields stand between {word}; put commas there")
     for name in ("ops", "edges"):
         if name not in header:
             raise ValueError(no_column(path, name, header))
@@ -85,7 +112,9 @@ def _check_header(path: Path, header: list[str]) -> None:
             raise ValueError(f"{path}: the column {name!r} stands twice")
 
 
-def _jsonl_rows(text: str) -> list[Row]:
+def _jsonl_rows(path: Path, text: str) -> list[Row]:
+    if text.lstrip().startswith("["):
+        raise ValueError(f"{path}: a list of JSON; write an object a line, no list")
     rows = []
     for number, line in enumerate(text.splitlines(), 1):
         if line.strip():
@@ -93,12 +122,26 @@ def _jsonl_rows(text: str) -> list[Row]:
                 rows.append(Row(number, custom_cells.read_object(line)))
             except ValueError as error:
                 rows.append(Row(number, {}, str(error)))
+    if any(row.fields for row in rows):
+        _check_keys(path, columns_of(rows))
+    elif "ops" in _header(text, _separator(text)):
+        raise ValueError(f"{path}: reads as csv; give it a name that ends in .csv")
     return rows
 
 
+def _check_keys(path: Path, known: list[str]) -> None:
+    """ValueError for what no row of a jsonl file has."""
+    if "ops" not in known:
+        raise ValueError(no_column(path, "ops", known))
+    if not {"edges", "adjacency"} & set(known):
+        sentence = no_column(path, "edges", known)
+        raise ValueError(sentence.replace("'edges'", "'edges' or 'adjacency'", 1))
+
+
 def columns_of(rows: list[Row]) -> list[str]:
-    """Names of the fields, in the order of their first appearance."""
-    return list(dict.fromkeys(name for row in rows for name in row.fields))
+    """Names of the fields, in the order of their first appearance; not of a csv column
+    that has none."""
+    return list(dict.fromkeys(name for row in rows for name in row.fields if name))
 
 
 def no_column(path: Path, name: str, known: Sequence[str]) -> str:

@@ -146,17 +146,18 @@ def grow(
         seen = jax.random.uniform(seen_key, residual.shape) < config.cells
         seen = seen.astype(jnp.float32)
         node_nL = jnp.ones((len(labels), 1))
+        # In a loop: each place where chance is drawn is compiled by itself, for long.
+        feature_DK, threshold_DK = jax.lax.map(
+            lambda depth: _candidates(
+                x_Fn, jax.random.fold_in(split_key, depth), config.candidates
+            ),
+            jnp.arange(config.depth),
+        )
         splits = []
         for depth in range(config.depth):
-            splits.append(
-                _split(
-                    x_Fn,
-                    node_nL * seen[:, None],
-                    residual,
-                    jax.random.fold_in(split_key, depth),
-                    config,
-                )
-            )
+            candidates = feature_DK[depth], threshold_DK[depth]
+            inside_nL = node_nL * seen[:, None]
+            splits.append(_split(x_Fn, inside_nL, residual, candidates, config))
             feature, threshold = splits[-1]
             over = (x_Fn[feature] > threshold).astype(jnp.float32)[:, None]
             node_nL = jnp.concatenate([node_nL * (1 - over), node_nL * over], axis=1)
@@ -175,17 +176,24 @@ def grow(
     return jax.lax.scan(tree, labels, jax.random.split(key, config.rounds))[1]
 
 
-def _split(x_Fn, inside_nL, residual, key, config) -> tuple[jax.Array, jax.Array]:
-    """Feature and threshold of the candidate that explains most of the residuals.
-
-    A threshold lies somewhere between the feature's values in two cells at random.
-    """
+def _candidates(x_Fn, key, number: int) -> tuple[jax.Array, jax.Array]:
+    """Features and thresholds at random, [K] each: a threshold lies somewhere between
+    the feature's values in two cells."""
     size, count = x_Fn.shape
     which, pair_key, between_key = jax.random.split(key, 3)
-    feature_K = jax.random.randint(which, (config.candidates,), 0, size)
-    first, second = jax.random.randint(pair_key, (2, config.candidates), 0, count)
-    share = jax.random.uniform(between_key, (config.candidates,))
-    threshold_K = x_Fn[feature_K, first] * share + x_Fn[feature_K, second] * (1 - share)
+    feature_K = jax.random.randint(which, (number,), 0, size)
+    first, second = jax.random.randint(pair_key, (2, number), 0, count)
+    share = jax.random.uniform(between_key, (number,))
+    return feature_K, (
+        x_Fn[feature_K, first] * share + x_Fn[feature_K, second] * (1 - share)
+    )
+
+
+def _split(
+    x_Fn, inside_nL, residual, candidates, config
+) -> tuple[jax.Array, jax.Array]:
+    """The candidate, of features and thresholds [K], that explains most of the residuals."""
+    feature_K, threshold_K = candidates
     over_Kn = (x_Fn[feature_K] > threshold_K[:, None]).astype(jnp.float32)
     weighted_nL = inside_nL * residual[:, None]
     right_LK = jnp.matmul(weighted_nL.T, over_Kn.T, precision=FLOAT32)

@@ -40,6 +40,18 @@ PLAIN_IDENTITIES = ("identity", "skip", "skip_connect")
 _TRIES = 1000
 
 
+class NoRoom(ValueError):
+    """A graph with an operation, or more nodes, than its space has.
+
+    Attributes:
+      num_nodes: slots that it takes; None where it is an operation that lacks.
+    """
+
+    def __init__(self, problem: ValueError, num_nodes: int | None = None):
+        self.num_nodes = num_nodes
+        super().__init__(str(problem))
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CustomSpace:
     """A space of any graphs; see `tnasp_jax.spaces.base.CostedSpace`. `of_cells` makes it.
@@ -85,8 +97,10 @@ class CustomSpace:
         """Whether a graph lies in this space.
 
         Raises:
-          ValueError: one sentence: an operation that is unknown, or that stands where
-            the space does not have it, such as a second input; too many nodes.
+          NoRoom: a ValueError, one sentence: an operation that is unknown; too many
+            nodes.
+          ValueError: one sentence: an operation that stands where the space does not
+            have it, such as a second input.
         """
         last = len(cell.ops) - 1
         for node, name in enumerate(cell.ops):
@@ -96,13 +110,16 @@ class CustomSpace:
             elif node == last:
                 role, known = "output", self.outputs
             if name not in known:
-                raise error(self._unknown(node, name, role, known))
+                problem = error(self._unknown(node, name, role, known))
+                inner = 0 < node < last and name not in self.ops
+                raise NoRoom(problem) if inner else problem
         count = len(live_nodes(cell))
         if count > self.num_nodes:
-            raise error(
+            problem = error(
                 f"ops: {count} nodes are on paths from input to output, expected at "
                 f"most {self.num_nodes}, the number of slots of this space"
             )
+            raise NoRoom(problem, count)
 
     def format(self, architecture: Cell) -> str:
         """One line of JSON with `ops` and `edges`."""

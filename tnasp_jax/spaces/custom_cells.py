@@ -14,6 +14,9 @@ KEYS = ("ops", "edges", "adjacency")
 
 _EXAMPLE = '{"ops": ["input", "conv", "output"], "edges": [[0, 1], [1, 2]]}'
 
+_BETWEEN = ",;|'\"["
+_SEPARATED = r"[,;|]|->"
+
 Edge = tuple[int, int]
 
 
@@ -49,12 +52,18 @@ def read_object(text: str) -> dict[str, Any]:
     Raises:
       ValueError: one sentence.
     """
+    fields, wrong = None, ""
     try:
         fields = json.loads(text)
+    except json.JSONDecodeError as found:
+        if text.lstrip().startswith("{"):
+            wrong = f"; at character {found.pos + 1}: {found.msg}"
     except (ValueError, RecursionError):
-        fields = None
+        pass
     if not isinstance(fields, dict):
-        raise error(f"expected one line of JSON like {_EXAMPLE}, got {short(text)}")
+        raise error(
+            f"expected one line of JSON like {_EXAMPLE}, got {short(text)}{wrong}"
+        )
     return fields
 
 
@@ -92,8 +101,18 @@ def read_cell(fields: Mapping[str, Any]) -> Cell:
 
 
 def split_ops(text: str) -> list[str]:
-    """Names that are joined by blanks, the form of a csv column."""
-    return text.split()
+    """Names that are joined by blanks, the form of a csv column.
+
+    Raises:
+      ValueError: one sentence, where something else seems to stand between them.
+    """
+    names = text.split()
+    for name in names:
+        if name[0] in _BETWEEN or name[-1] in _BETWEEN:
+            raise error(f"ops: expected names with blanks between, got {short(name)}")
+    if len(names) == 1 and len(re.split(_SEPARATED, text)) > 1:
+        raise error(f"ops: expected names with blanks between, got {short(names[0])}")
+    return names
 
 
 def split_edges(text: str) -> list[list[int]]:

@@ -31,11 +31,6 @@ from tnasp_jax.benchmarks import Table, custom
 from tnasp_jax.predictors import get_predictor
 from tnasp_jax.spaces import describe
 
-NEXT = """
-next:
-  python -m experiments.predict --run={run} '{text}'
-  python -m experiments.plot {run}"""
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CustomCell(Cell):
@@ -87,7 +82,8 @@ def main(values: flags.FlagValues) -> int:
     recipe.warn_of_unused(values, table)
     if not values.quiet:
         shortest = min(map(table.texts, range(len(table))), key=len)
-        print(NEXT.format(run=workdir, text=shortest))
+        print(f"\nnext:\n  {command.typed('predict', f'--run={workdir}', shortest)}")
+        print(f"  {command.typed('plot', str(workdir))}")
     return 0
 
 

@@ -25,7 +25,7 @@ ROWS = {
 }
 NEXT = """\
 next:
-  python -m experiments.predict --run={run} '{text}'
+  {predict}
   python -m experiments.nb201 --table=digits \\
       --flagfile=experiments/flagfiles/nb201_tnasp.flags --n_train=156 --workdir=runs/156
   python -m experiments.nb201 --help"""
@@ -68,7 +68,8 @@ def main(values: flags.FlagValues) -> int:
     except ModuleNotFoundError:
         plot = "no plot: matplotlib is missing; pip install '.[plots]'"
     if not values.quiet:
-        print(f"\n{plot}\n\n{NEXT.format(run=run, text=table.texts(0))}")
+        predict = command.typed("predict", f"--run={run}", table.texts(0))
+        print(f"\n{plot}\n\n{NEXT.format(predict=predict)}")
     return 0
 
 

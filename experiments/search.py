@@ -121,8 +121,8 @@ def main(values: flags.FlagValues) -> int:
     )
     summary = search_all(oracle, costs, settings, progress)
     save(workdir, summary)
-    print(search_report.report(summary))
-    print(f"\n{workdir / 'search.json'}")
+    told = search_report.brief if values.quiet else search_report.report
+    print(told(summary), workdir / "search.json", sep="\n" if values.quiet else "\n\n")
     return 0
 
 

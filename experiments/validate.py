@@ -11,7 +11,6 @@ Of the space `custom`, whose operations are the file's own, it also lists these 
 sizes of the graphs: a name that one row alone has may be a slip.
 """
 
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,7 +28,6 @@ from tnasp_jax.spaces.base import validate
 
 BAD = 1
 SHOWN = 20  # The most and the least used operations that are listed.
-NEXT = "\nnext:\n  python -m experiments.custom {flags} --workdir=runs/own"
 OF_CUSTOM = ("train_label", "test_label", "percent", "ops", "num_nodes")
 
 
@@ -87,13 +85,14 @@ def _custom(values: flags.FlagValues, path: Path) -> int:
     if found.columns or code:
         return BAD
     if found.labels:
-        print(NEXT.format(flags=_flags_of_custom(values, path, found.labels)))
+        flags_of_custom = _flags_of_custom(values, path, found.labels)
+        print(f"\nnext:\n  {command.typed('custom', *flags_of_custom)}")
     return 0
 
 
 def _flags_of_custom(
     values: flags.FlagValues, path: Path, labels: Sequence[str]
-) -> str:
+) -> list[str]:
     """The flags of a run on a file that is right."""
     form = "csv" if path.suffix.lower() == ".csv" else "jsonl"
     found = [f"--{form}={path}", f"--train_label={labels[0]}"]
@@ -101,7 +100,7 @@ def _flags_of_custom(
         found.append(f"--test_label={values.test_label}")
     given = ("percent", "ops", "num_nodes")
     found += [values[name].serialize() for name in given if values[name].present]
-    return " ".join(map(shlex.quote, found))
+    return [*found, "--workdir=runs/own"]
 
 
 def listed(contents: Contents) -> list[str]:

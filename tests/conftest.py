@@ -1,4 +1,5 @@
-"""Strict JAX settings, compiled programs kept, and the folder of the real tables.
+"""Strict JAX settings, compiled programs kept, no network, and the folder of the real
+tables.
 
 This is the one test file that knows where the tables lie by default.
 """
@@ -7,6 +8,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+
+from tests.no_network import sitecustomize  # noqa: F401  # Refuses, once imported.
+
+# Children import it by itself; see there.
+GUARD = str(Path(__file__).resolve().parent / "no_network")
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    filter(None, (GUARD, os.environ.get("PYTHONPATH")))
+)
 
 # Most of the suite's time is compilation. What one test compiled serves the next, in
 # commands that tests start as well. A folder a worker: JAX does not lock its files.

@@ -41,7 +41,8 @@ def main(values: flags.FlagValues, module: str) -> int:
     print(results.brief(summary) if values.quiet else results.report(summary))
     recipe.warn_of_unused(values, table)
     if not values.quiet:
-        print(f"\nnext:\n  python -m experiments.predict --run={values.workdir} TEXT")
+        arguments = f"--run={values.workdir}", table.texts(0)
+        print(f"\nnext:\n  {command.typed('predict', *arguments)}")
     return 0
 
 

@@ -61,12 +61,24 @@ def at_points(curves: np.ndarray) -> dict[str, Any]:
     }
 
 
+def brief(summary: Mapping[str, Any]) -> str:
+    """What a quiet search ends with, beside its file: three lines."""
+    best = summary["best"][0]
+    traded = ", ".join(summary["pareto"])
+    facts = [f"{summary['evaluated']:,} architectures evaluated", *_limits(summary)]
+    if traded:
+        facts.append(f"{len(summary['front'])} on the front with {traded}")
+    return "\n".join(
+        [
+            f"search of {summary['space']} by {summary['method']}: {', '.join(facts)}",
+            f"  score  {summary['objective']}: {summary['description']}",
+            f"  best   {best['score']:.4f}  {best['architecture']}",
+        ]
+    )
+
+
 def report(summary: Mapping[str, Any]) -> str:
     """What search.json says, for people."""
-    limits = [
-        f"{name} at most {limit:,.10g} {UNITS[name]}"
-        for name, limit in summary["constraints"].items()
-    ]
     lines = [
         f"search of {summary['space']} by {summary['method']}",
         f"  score          {summary['objective']}: {summary['description']}",
@@ -75,7 +87,7 @@ def report(summary: Mapping[str, Any]) -> str:
     ]
     if "candidates" in summary:
         lines.append(f"  candidates     {summary['candidates']}")
-    lines += [f"  limit          {limit}" for limit in limits]
+    lines += [f"  limit          {limit}" for limit in _limits(summary)]
     lines += ["", *_entries("best, by score", summary["best"])]
     if summary["pareto"]:
         traded = ", ".join(summary["pareto"])
@@ -84,6 +96,13 @@ def report(summary: Mapping[str, Any]) -> str:
     if "regret" in summary:
         lines += ["", *_regret(summary)]
     return "\n".join(lines)
+
+
+def _limits(summary: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{name} at most {limit:,.10g} {UNITS[name]}"
+        for name, limit in summary["constraints"].items()
+    ]
 
 
 def _entries(title: str, entries: Sequence[Mapping[str, Any]]) -> list[str]:

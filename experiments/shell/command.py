@@ -15,6 +15,7 @@ A user's mistake is one line on stderr and exit code 2; a bug keeps its tracebac
 import inspect
 import math
 import os
+import shlex
 import sys
 import traceback
 from collections.abc import Callable, Collection, Sequence
@@ -23,7 +24,7 @@ from typing import Any, NoReturn
 
 from absl import flags
 
-from experiments.shell import help_page, strict_flags
+from experiments.shell import help_page, interrupts, strict_flags
 from experiments.shell.advice import advised
 from experiments.shell.strict_flags import UserError, parse
 
@@ -38,6 +39,7 @@ __all__ = [
     "parse",
     "resolved",
     "run",
+    "typed",
 ]
 
 MISTAKE = 2
@@ -71,7 +73,8 @@ def run(
             print(_help(main, values, words))
             sys.exit(0)
         found = parse(values, argv, words=words)
-        code = main(values, found) if words else main(values)
+        with interrupts.sent_again():
+            code = main(values, found) if words else main(values)
         sys.stdout.flush()
         sys.exit(code)
     except BrokenPipeError:  # Whoever read our output has seen enough, like `head`.
@@ -273,6 +276,18 @@ def check_out(values: flags.FlagValues, out: Path) -> None:
         wrong = "is a folder" if out.is_dir() else "its folder does not exist"
         raise UserError(f"--out={out}: {wrong}; name a file in a folder that is there")
     check_free(values, out)
+
+
+def typed(module: str, *arguments: str) -> str:
+    """A command as it is typed in a shell, for what is printed as the next one."""
+    return " ".join(["python -m", f"experiments.{module}", *map(_quoted, arguments)])
+
+
+def _quoted(text: str) -> str:
+    """As `shlex.quote`, and a text full of quotes, such as a Genotype, is readable."""
+    if "'" in text and not set(text) & set('"$`\\!'):
+        return f'"{text}"'
+    return shlex.quote(text)
 
 
 # What commands read.

@@ -1,8 +1,12 @@
 """Strict flags, flag files, shared flags, exit codes."""
 
+import gc
 import os
+import shlex
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -264,6 +268,23 @@ def test_data_dir(monkeypatch):
     assert command.data_dir(parsed()) is None
 
 
+@pytest.mark.parametrize(
+    ("argument", "shown"),
+    [
+        ("--run=runs/a", "--run=runs/a"),
+        ("--run=my runs", "'--run=my runs'"),
+        ("|none~0|", "'|none~0|'"),
+        ('{"ops": []}', """'{"ops": []}'"""),
+        ("Genotype(normal=[('a', 0)])", """"Genotype(normal=[('a', 0)])\""""),
+        ("it's $1", """'it'"'"'s $1'"""),
+    ],
+)
+def test_a_command_as_it_is_typed(argument, shown):
+    line = command.typed("predict", argument)
+    assert line == f"python -m experiments.predict {shown}"
+    assert shlex.split(line)[3:] == [argument]
+
+
 # Exit codes.
 
 
@@ -315,6 +336,24 @@ def test_a_bug_keeps_its_traceback():
 
 def test_interrupt(capsys):
     code, _, err = exits(raiser(KeyboardInterrupt()), capsys)
+    assert (code, err) == (130, "interrupted; --resume goes on from here\n")
+
+
+def test_an_interrupt_that_falls_into_a_callback_of_the_collector(capsys):
+    """Python drops it there."""
+
+    def interrupt(*_):
+        gc.callbacks.remove(interrupt)
+        signal.raise_signal(signal.SIGINT)
+
+    def main(values):
+        gc.callbacks.append(interrupt)
+        gc.collect()
+        time.sleep(10)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    code, _, err = exits(main, capsys)
+    signal.signal(signal.SIGINT, before)
     assert (code, err) == (130, "interrupted; --resume goes on from here\n")
 
 

@@ -137,7 +137,7 @@ def test_limits_and_the_optimum_within_them(run, workdir, capsys):
 
 
 def test_a_pareto_front(run, workdir, capsys):
-    flags = ("--pareto=params,flops", "--max_flops=1.5e8", "--quiet")
+    flags = ("--pareto=params,flops", "--max_flops=1.5e8")
     assert run("--table=digits", "--budget=90", *flags) == 0
     found = read(workdir)
     assert found["method"] == "nsga2" and found["pareto"] == ["params", "flops"]

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import jax
+import jax.export
 import numpy as np
 import pytest
 
@@ -113,6 +114,20 @@ def test_the_page_keeps_the_contract_of_predictors(registered):
     for check in checks:
         check(entry)
     contract.test_what_stands_in_dead_slots_changes_nothing(entry, 99)
+
+
+def test_the_pages_predictor_is_exported_for_any_batch_size(registered):
+    space = tnasp_jax.get_space("nasbench201")
+    graphs = space.to_graphs(space.sample(jax.random.key(0), 3))
+    predictor = tnasp_jax.get_predictor("bigrams", space)
+    params = predictor.init(jax.random.key(1), graphs)
+    score = jax.jit(lambda graphs: predictor.apply(params, graphs))
+    (batch,) = jax.export.symbolic_shape("b")
+    symbolic = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct((batch, *leaf.shape[1:]), leaf.dtype), graphs
+    )
+    exported = jax.export.export(score)(symbolic)
+    np.testing.assert_allclose(exported.call(graphs), score(graphs), rtol=1e-5)
 
 
 def test_from_outside_a_name_in_the_registry_is_enough(registered, monkeypatch):

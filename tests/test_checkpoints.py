@@ -42,6 +42,19 @@ def test_a_state_of_several_devices_restores_on_one(tmp_path, two_devices):
     np.testing.assert_array_equal(stored, np.arange(4))
 
 
+@pytest.mark.parametrize("impl", ["threefry2x32", "rbg"])
+def test_a_key_keeps_its_kind(tmp_path, impl):
+    key = jax.random.key(5, impl=impl)
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(1, {"key": key}, {})
+    for like in ({"key": key}, jax.eval_shape(lambda: {"key": key})):
+        stored = checkpoints.restore(like)["key"]
+        assert stored.dtype == key.dtype
+        found, right = map(jax.random.key_data, (stored, key))
+        np.testing.assert_array_equal(found, right)
+    checkpoints.close()
+
+
 @pytest.mark.parametrize(
     "like",
     [

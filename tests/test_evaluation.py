@@ -113,6 +113,12 @@ def test_an_empty_table_is_refused():
         evaluation.scorer(_toy())({"w": jnp.float32(0.7)}, _cells(0))
 
 
+def test_a_chunk_of_nothing_is_refused():
+    for chunk in (0, -5):
+        with pytest.raises(ValueError, match="expected chunk >= 1"):
+            evaluation.scorer(_toy(), chunk=chunk)
+
+
 def test_ensemble_of_members():
     scores = np.random.default_rng(0).normal(size=(4, 6)).astype(np.float32)
     mean, spread = evaluation.ensemble(scores)

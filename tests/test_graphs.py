@@ -135,6 +135,9 @@ def test_pad_nodes_appends_dead_slots():
     assert wide.ops[:, :3].tolist() == [[0, 1, 2]]
     with pytest.raises(ValueError, match=r"have 5 node slots.* than the 3 asked for"):
         graphs_lib.pad_nodes(wide, 3)
+    jitted = jax.jit(graphs_lib.pad_nodes, static_argnums=1)(graph, 5)
+    jax.tree.map(np.testing.assert_array_equal, jitted, wide)
+    assert all(isinstance(leaf, np.ndarray) for leaf in jax.tree.leaves(wide))
 
 
 def test_pad_batch_drops_and_invents_nothing():
@@ -157,6 +160,8 @@ def test_there_is_one_label_a_graph():
     for shape in ((3, 1), (2,), ()):
         with pytest.raises(ValueError, match=r"labels: expected shape \(3,\)"):
             graphs_lib.check_labels(batch, np.zeros(shape))
+    with pytest.raises(ValueError, match="at least one graph to learn from"):
+        graphs_lib.check_labels(batch[:0], np.zeros(0))
 
 
 def test_pad_batch_repeats_the_last_graph():

@@ -74,9 +74,20 @@ def test_masked_entries_do_not_count(junk):
         same(metrics.spearman(dirty_x, dirty_y, mask), rho, 1e-5)
 
 
+def test_masked_entries_may_differ():
+    for seed in range(10):
+        x, y = random_pair(seed, 50, 8)
+        mask = np.random.default_rng(seed).random(50) < 0.6
+        tau = stats.kendalltau(x[mask], y[mask]).statistic
+        rho = stats.spearmanr(x[mask], y[mask]).statistic
+        same(metrics.kendall_tau(x, y, mask), tau)
+        same(metrics.spearman(x, y, mask), rho, 1e-5)
+
+
 def test_tau_by_hand():
     # Pairs of (1 2 3) and (1 3 2): two concordant, one discordant.
     same(metrics.kendall_tau([1, 2, 3], [1, 3, 2]), 1 / 3)
+    assert metrics.kendall_tau([1, 2, 3], [1, 3, 2], [True, True, False]) == 1
     # x ties one pair, y none: 5 of 5 concordant, over sqrt(5 * 6).
     same(metrics.kendall_tau([1, 1, 2, 3], [1, 2, 3, 4]), 5 / np.sqrt(30))
     assert metrics.kendall_tau([1, 2, 3, 4], [2, 3, 4, 5]) == 1
@@ -189,6 +200,15 @@ def test_integers_and_half_precision():
     )
     assert half.dtype == jnp.float32
     same(half, expected)
+
+
+def test_integers_beyond_int32_do_not_wrap():
+    flops = np.array([3, 2**33, 5, 2**32 + 10_000, 7, 2**31 + 5])
+    scores = np.arange(6, dtype=np.float32)
+    same(metrics.kendall_tau(scores, flops), stats.kendalltau(scores, flops).statistic)
+    same(metrics.spearman(scores, flops), stats.spearmanr(scores, flops).statistic)
+    assert metrics.precision_at_k(-flops, -flops, 3) == 1
+    same(metrics.regret_at_k(scores, flops, 1), 2**33 - 2**31 - 5, 1e3)
 
 
 def test_wrong_shapes_say_what_was_expected():

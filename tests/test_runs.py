@@ -140,6 +140,34 @@ def test_sizes_in_a_row_compile_few_programs_and_change_no_score(folder, texts, 
     np.testing.assert_array_equal(by_size[2], by_size[3][:2])
 
 
+def test_sizes_of_one_padding_compile_once(loaded, texts):
+    loaded.predict(texts[:20], return_std=True)
+    compiled = []
+
+    def listen(event, duration, **_):
+        compiled.extend([event] * event.endswith("backend_compile_duration"))
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    for n in (19, 27, 32):
+        loaded.predict(texts[:n])
+        loaded.predict(texts[:n], return_std=True)
+    jax.monitoring.unregister_event_duration_listener(listen)
+    assert not compiled
+
+
+def test_numbers_that_an_npz_forgets_are_refused(run, tmp_path):
+    half = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), run.params["network"])
+    rounded = runs.Run(
+        space=SPACE,
+        predictor_name="small",
+        params=run.params | {"network": half},
+        target="c10_val",
+        description="",
+    )
+    with pytest.raises(ValueError, match="numbers that numpy knows, got bfloat16"):
+        runs.save(rounded, tmp_path)
+
+
 def test_many_architectures_go_in_blocks(folder, texts, monkeypatch):
     whole = runs.load(folder).predict(texts, return_std=True)
     monkeypatch.setattr(runs, "_BLOCK", 32)
@@ -158,6 +186,19 @@ def test_one_member_has_no_deviation(run, texts):
     )
     _, std = single.predict(texts[:2], return_std=True)
     np.testing.assert_array_equal(std, [0, 0])
+
+
+@pytest.mark.parametrize("leading", [lambda leaf: leaf[0], lambda leaf: leaf[:1]])
+def test_parameters_without_one_axis_of_draws_are_refused(run, leading):
+    scale = jax.tree.map(leading, run.params["scale"])
+    with pytest.raises(ValueError, match="leading axis of S draws"):
+        runs.Run(
+            space=SPACE,
+            predictor_name="small",
+            params=run.params | {"scale": scale},
+            target="c10_val",
+            description="",
+        )
 
 
 def test_a_predictor_that_knows_its_deviation_tells_it(run, texts, graphs):
@@ -201,6 +242,11 @@ def test_no_architectures_are_no_scores(loaded):
 def test_one_text_is_no_list(loaded, texts):
     with pytest.raises(ValueError, match="expected a list of architectures"):
         loaded.predict(texts[0])
+
+
+def test_graphs_are_told_where_to_go(loaded, graphs):
+    with pytest.raises(ValueError, match=r"predict_fn\(run.params, graphs\)"):
+        loaded.predict(graphs)
 
 
 def test_a_bad_text_names_its_place(loaded, texts):

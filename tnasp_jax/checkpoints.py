@@ -99,6 +99,13 @@ def _is_key(leaf: Any) -> bool:
     return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
+def _kind_of(key: Any) -> Any:
+    """The implementation of a key, which JAX tells of arrays and tracers alone."""
+    kinds: list[Any] = []
+    jax.eval_shape(lambda key: kinds.append(jax.random.key_impl(key)), key)
+    return kinds[0]
+
+
 def _without_keys(tree: Any) -> Any:
     return jax.tree.map(
         lambda leaf: jax.random.key_data(leaf) if _is_key(leaf) else leaf, tree
@@ -106,10 +113,9 @@ def _without_keys(tree: Any) -> Any:
 
 
 def _with_keys(tree: Any, like: Any) -> Any:
-    return jax.tree.map(
-        lambda leaf, template: (
-            jax.random.wrap_key_data(leaf) if _is_key(template) else jnp.asarray(leaf)
-        ),
-        tree,
-        like,
-    )
+    def one(leaf, template):
+        if not _is_key(template):
+            return jnp.asarray(leaf)
+        return jax.random.wrap_key_data(leaf, impl=_kind_of(template))
+
+    return jax.tree.map(one, tree, like)

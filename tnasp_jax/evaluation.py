@@ -31,8 +31,13 @@ def scorer(
     Returns:
       `score(params, graphs [M]) -> [M]`, compiled once for each M; ValueError if M
       is 0. With a mesh it is called from the host, which joins the devices' parts.
+
+    Raises:
+      ValueError: for a chunk below 1.
     """
-    chunk = chunk or default_chunk()
+    chunk = default_chunk() if chunk is None else chunk
+    if chunk < 1:
+        raise ValueError(f"scorer: expected chunk >= 1, got {chunk}")
     devices = mesh.size if mesh else 1
 
     def on_device(params, chunks):

@@ -63,7 +63,9 @@ def concatenate(batches: Sequence[Graphs]) -> Graphs:
 
 
 def pad_nodes(graphs: Graphs, num_nodes: int) -> Graphs:
-    """Appends dead slots until every graph has `num_nodes` of them.
+    """Appends dead slots until every graph has `num_nodes` of them; jittable.
+
+    Arrays of numpy stay on the host.
 
     Raises:
       ValueError: if the graphs already have more than `num_nodes` slots.
@@ -74,11 +76,12 @@ def pad_nodes(graphs: Graphs, num_nodes: int) -> Graphs:
             f"pad_nodes: graphs have {graphs.ops.shape[1]} node slots, "
             f"which is more than the {num_nodes} asked for"
         )
-    return Graphs(
-        ops=np.pad(graphs.ops, ((0, 0), (0, extra))),
-        adjacency=np.pad(graphs.adjacency, ((0, 0), (0, extra), (0, extra))),
-        mask=np.pad(graphs.mask, ((0, 0), (0, extra))),
-    )
+
+    def wider(leaf: Array) -> Array:
+        pad = np.pad if isinstance(leaf, np.ndarray) else jnp.pad
+        return pad(leaf, ((0, 0), *[(0, extra)] * (leaf.ndim - 1)))
+
+    return jax.tree.map(wider, graphs)
 
 
 def pad_batch(graphs: Graphs, size: int) -> Graphs:
@@ -101,16 +104,19 @@ def pad_batch(graphs: Graphs, size: int) -> Graphs:
 
 
 def check_labels(graphs: Graphs, labels: Array) -> None:
-    """Checks that there is one label a graph; works on traced arrays.
+    """Checks that there is one label a graph to learn from; works on traced arrays.
 
     Raises:
-      ValueError: for labels of another shape, which would broadcast or be repeated.
+      ValueError: for labels of another shape, which would broadcast or be repeated, and
+        for no graph at all.
     """
     if jnp.shape(labels) != (len(graphs),):
         raise ValueError(
             f"labels: expected shape ({len(graphs)},), one a graph, "
             f"got {jnp.shape(labels)}"
         )
+    if not len(graphs):
+        raise ValueError("labels: expected at least one graph to learn from, got none")
 
 
 def check_shapes(graphs: Graphs, num_nodes: int | None = None) -> None:

@@ -10,7 +10,8 @@ def mse(scores: jax.Array, labels: jax.Array, weights: jax.Array) -> jax.Array:
     Args:
       scores: [B] predictions, in the units of the labels.
       labels: [B].
-      weights: [B], at least zero; a weight of zero leaves a row out.
+      weights: [B], at least zero; a weight of zero leaves a row out, unless it is NaN:
+        that makes the loss NaN, so that a row that is no graph is seen.
     """
     _check(scores, labels, weights)
     total = jnp.maximum(jnp.sum(weights), 1e-12)

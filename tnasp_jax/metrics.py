@@ -29,8 +29,8 @@ def kendall_tau(x: Array, y: Array, mask: Array | None = None) -> jax.Array:
     among the P pairs of live entries, P_x and P_y of them tied in x and in y (Kendall,
     Biometrika 1945). The pairs are counted in integers; only the final quotient is
     rounded, so that float32 agrees with `scipy.stats.kendalltau` to 1e-6. Inputs keep
-    JAX's precision: float64 numpy arrays become float32 unless x64 is enabled, and two
-    values that are one float32 are then a tie.
+    JAX's precision: float64 numpy arrays become float32 unless x64 is enabled, as do
+    integers beyond int32, and two values that are one float32 are then a tie.
 
     Args:
       x: [n] numbers, n <= MAX_JIT_SIZE; infinities are ordinary values.
@@ -197,6 +197,8 @@ def _kendall_tau(x: jax.Array, y: jax.Array, dead: jax.Array) -> jax.Array:
         return jnp.full((), jnp.nan, dtype)
     has_nan = jnp.any((jnp.isnan(x) | jnp.isnan(y)) & ~dead)
     live = jnp.sum(~dead, dtype=jnp.int32)
+    # Alike, so that no two dead entries stand in the wrong order.
+    x, y = (jnp.where(dead, jnp.zeros_like(z), z) for z in (x, y))
     dead, x, y = lax.sort((dead, x, y), num_keys=3)
     place = jnp.arange(size, dtype=jnp.int32)
     _, y_sorted, order = lax.sort((dead, y, place), num_keys=2, is_stable=True)
@@ -293,25 +295,36 @@ def _sum(values: jax.Array) -> jax.Array:
 
 def _pairs(name: str, x: Array, y: Array, mask: Array | None):
     """The checked inputs as arrays, and [n] bool: the entries that do not count."""
-    x, y = jnp.asarray(x), jnp.asarray(y)
+    x, y = _as_jax(x), _as_jax(y)
     _check_shapes(name, x.shape, y.shape)
     if mask is None:
         return x, y, jnp.zeros(x.shape, bool)
+    mask = jnp.asarray(mask)
     if mask.shape != x.shape or mask.dtype != jnp.bool_:
         raise ValueError(
             f"{name}: expected a bool mask of shape {x.shape}, "
             f"got {mask.dtype} of shape {mask.shape}"
         )
-    return x, y, ~jnp.asarray(mask)
+    return x, y, ~mask
 
 
 def _scored(name: str, scores: Array, truth: Array, k: int):
     """The checked inputs as arrays, and [] bool: whether any entry is NaN."""
-    scores, truth = jnp.asarray(scores), jnp.asarray(truth)
+    scores, truth = _as_jax(scores), _as_jax(truth)
     _check_shapes(name, scores.shape, truth.shape)
     if not 1 <= k <= scores.shape[0]:
         raise ValueError(f"{name}: expected k in 1 .. {scores.shape[0]}, got {k}")
     return scores, truth, jnp.any(jnp.isnan(scores) | jnp.isnan(truth))
+
+
+def _as_jax(values: Array) -> jax.Array:
+    """An array of JAX. Integers that it has no room for, such as FLOPs, become floats:
+    they would wrap around."""
+    if isinstance(values, np.ndarray) and values.dtype.kind in "iu" and values.size:
+        room = jnp.iinfo(jax.dtypes.canonicalize_dtype(values.dtype))
+        if values.min() < room.min or values.max() > room.max:
+            values = values.astype(np.float32)
+    return jnp.asarray(values)
 
 
 def _top(values: jax.Array, k: int) -> jax.Array:

@@ -45,6 +45,10 @@ class Run:
       params: {"network": parameters, "scale": LabelScale}, every leaf [S, ...].
       target: name of the label that was learnt.
       description: what that label is, in a sentence.
+
+    Raises:
+      ValueError: for an unknown predictor, and parameters without one leading axis of
+        draws.
     """
 
     def __init__(
@@ -56,6 +60,7 @@ class Run:
         target: str,
         description: str,
     ):
+        _check_draws(params)
         self.space = space
         self.predictor_name = predictor_name
         self.predictor: Predictor = get_predictor(predictor_name, space)
@@ -130,10 +135,16 @@ class Run:
           [B] float32 fractions; with `return_std`, a pair of such arrays.
 
         Raises:
-          ValueError: naming the first bad architecture and its place.
+          ValueError: naming the first bad architecture and its place; for one text, and
+            for graphs.
         """
         if isinstance(texts, str):
             raise ValueError("predict: expected a list of architectures, got one text")
+        if isinstance(texts, Graphs):
+            raise ValueError(
+                "predict: expected architectures as texts, got Graphs; "
+                "predict_fn(run.params, graphs) takes those"
+            )
         architectures = []
         for row, text in enumerate(texts):
             try:
@@ -150,14 +161,15 @@ class Run:
         return (mean, std) if return_std else mean
 
     def _predict(self, graphs: Graphs, with_std: bool) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and standard deviation of one block; zeros for the latter if unwanted."""
+        """Mean and standard deviation of one block; the draws' alone if unwanted."""
         count = len(graphs)
         padded = pad_batch(graphs, max(8, 1 << (count - 1).bit_length()))
-        mean, std = ensemble(self._jitted(self.params, padded)[:, :count])
-        if not with_std:
-            return np.asarray(mean), np.zeros(count, np.float32)
-        own = self._jitted_deviations(self.params, padded)[:, :count]
-        return np.asarray(mean), np.asarray(jnp.sqrt(jnp.mean(own**2, 0) + std**2))
+        mean, std = ensemble(self._jitted(self.params, padded))
+        if with_std:
+            own = self._jitted_deviations(self.params, padded)
+            std = jnp.sqrt(jnp.mean(own**2, 0) + std**2)
+        # Cut on the host: on a device each size would be compiled.
+        return np.asarray(mean)[:count], np.asarray(std)[:count]
 
 
 def save(run: Run, folder: str | Path) -> None:
@@ -243,6 +255,16 @@ def write_json(path: Path, value: Any) -> None:
         temporary.write_text(text + "\n")
 
 
+def _check_draws(params: dict[str, Any]) -> None:
+    found = sorted({np.shape(leaf)[:1] for leaf in jax.tree.leaves(params)})
+    if len(found) != 1 or not found[0]:
+        sizes = ", ".join(str(size[0]) if size else "none" for size in found)
+        raise ValueError(
+            "Run: expected params whose leaves all have a leading axis of S draws, got "
+            f"{sizes or 'no leaves'}; for one draw add it by leaf[None]"
+        )
+
+
 def _flatten(params: dict[str, Any]) -> dict[str, np.ndarray]:
     scale = {
         name: getattr(params["scale"], name) for name in LabelScale.__dataclass_fields__
@@ -251,8 +273,12 @@ def _flatten(params: dict[str, Any]) -> dict[str, np.ndarray]:
     flat = traverse_util.flatten_dict(tree, sep="/")
     arrays = {name: np.asarray(leaf) for name, leaf in flat.items()}
     for name, array in arrays.items():
-        if array.dtype == object:
-            raise ValueError(f"save: {name}: expected an array of numbers")
+        # An npz forgets all other types, such as bfloat16.
+        if array.dtype.kind not in "biuf":
+            raise ValueError(
+                f"save: {name}: expected numbers that numpy knows, got {array.dtype}; "
+                "convert them to float32"
+            )
     return arrays
 
 

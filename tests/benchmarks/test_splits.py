@@ -40,6 +40,17 @@ def test_train_and_val_are_disjoint_and_measured(table):
         np.testing.assert_array_equal(split.test_index, np.arange(100))
 
 
+def test_a_number_of_test_rows_are_measured(table):
+    label = table.labels["test"].copy()
+    label[10:60] = np.nan
+    part = dataclasses.replace(table, labels=table.labels | {"test": label})
+    split = benchmarks.draw_split(part, jax.random.key(0), 5, 3, n_test=30)
+    assert len(split.test_index) == 30
+    assert not np.isnan(label[split.test_index]).any()
+    with pytest.raises(ValueError, match="rows of table toy with a label 'test'"):
+        benchmarks.draw_split(part, jax.random.key(0), 5, 3, n_test=60)
+
+
 def test_a_number_of_test_rows_leaves_out_training_and_validation(table):
     seen = set()
     for seed in range(20):

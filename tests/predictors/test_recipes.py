@@ -41,6 +41,12 @@ def test_a_predictor_is_trained_as_its_rows_were(key, rows):
         assert fields == own, path
 
 
+@pytest.mark.parametrize("bad", [{"epochs": 0}, {"batch_size": 0}, {"batch_size": -3}])
+def test_a_recipe_has_epochs_and_batches(bad):
+    with pytest.raises(ValueError, match="expected epochs >= 1 and batch_size >= 1"):
+        FitConfig(**bad)
+
+
 def test_fit_takes_the_predictors_recipe_unless_told_otherwise():
     def init(key, graphs):
         return {"w": jnp.zeros(())}

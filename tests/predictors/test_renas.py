@@ -94,6 +94,11 @@ def test_the_planes_of_one_cell_by_hand():
     np.testing.assert_allclose(image, expected, rtol=1e-5)
 
 
+def test_an_even_window_is_refused():
+    with pytest.raises(ValueError, match="expected an odd kernel, got 2"):
+        RenasConfig(kernel=2)
+
+
 def test_the_output_has_the_last_place_wherever_it_stands():
     matrix = [[0, 1, 0, 0, 0], [0, 0, 0, 1, 0], [0] * 5, [0, 0, 0, 0, 1], [0] * 5]
     ops = np.array([[0, 1, 0, 3, 4]])

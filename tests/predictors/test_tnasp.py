@@ -141,6 +141,11 @@ def test_edges_count_with_the_position_term_alone(position):
     assert (moved.max() > 1e-3) if position == "laplacian" else (moved == 0).all()
 
 
+def test_an_unknown_position_term_is_no_ablation():
+    with pytest.raises(ValueError, match="did you mean 'laplacian'"):
+        TnaspConfig(position="laplace")  # pyright: ignore[reportArgumentType]
+
+
 def test_more_slots_than_the_parameters_are_made_for_are_refused():
     graphs = NASBENCH101.to_graphs(_cells(NASBENCH101, 2))
     predictor = tnasp(5, SMALL)

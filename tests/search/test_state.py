@@ -64,6 +64,8 @@ def test_what_cannot_be_told(method, values, message):
 def test_objectives_are_counted(method):
     with pytest.raises(ValueError, match=r"expected values of shape \(1, 3\)"):
         method.tell(method.init(3), [ZEROS], [0.5])
+    with pytest.raises(ValueError, match="expected objectives >= 1, got 0"):
+        method.init(0)
 
 
 def test_nothing_told_is_nothing_known(method):

@@ -165,6 +165,9 @@ def test_the_forms_that_people_hold():
         STAGE_WISE
     )
     assert PROXYLESSNAS.parse(json.dumps({"layers": LAYERS})) == (tuple(LAYERS),)
+    for kind in (np.array, lambda value: list(np.array(value))):
+        arrays = {key: kind(value) for key, value in STAGE_WISE.items()}
+        assert MNASNET.from_dict(arrays) == MNASNET.from_dict(STAGE_WISE)
 
 
 def test_counts_of_choices():

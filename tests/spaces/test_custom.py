@@ -3,6 +3,7 @@
 import json
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -39,6 +40,22 @@ def test_edges_and_adjacency_are_read_alike():
     other = json.dumps({"ops": json.loads(ROW)["ops"], "adjacency": matrix})
     assert SPACE.parse(other) == SPACE.parse(ROW)
     assert SPACE.format(SPACE.parse(other)) == ROW
+
+
+def test_arrays_and_their_numbers_are_read():
+    matrix = np.eye(4, k=1, dtype=int) + np.eye(4, k=2, dtype=int)
+    ops = ["input", "conv", "skip_connect", "output"]
+    edges = list(zip(*np.nonzero(matrix), strict=True))
+    right = custom_cells.read_cell({"ops": ops, "adjacency": matrix.tolist()})
+    for given in (
+        {"ops": np.array(ops), "adjacency": matrix},
+        {"ops": ops, "adjacency": [list(row) for row in matrix]},
+        {"ops": ops, "adjacency": jnp.asarray(matrix)},
+        {"ops": ops, "edges": edges},
+    ):
+        cell = custom_cells.read_cell(given)
+        assert cell == right
+        assert SPACE.parse(SPACE.format(cell)) == cell
 
 
 def test_nodes_out_of_order_are_sorted_and_lose_no_edge():

@@ -100,6 +100,14 @@ def _elements(genotype, network):
     return channels, norms, relus, pools, averages
 
 
+def test_an_invalid_graph_has_no_cost():
+    graphs = DARTS.to_graphs(DARTS.sample(jax.random.key(0), 3))
+    graphs.ops[0, 3] = 99
+    graphs.adjacency[1, 5, 3] = True
+    for costs in DARTS.costs(graphs):
+        assert np.isnan(costs).tolist() == [True, True, False]
+
+
 def test_costs_of_the_545_networks(data_dir):
     """36 channels, 20 layers, edges of `none` among them. Parameters to the last one,
     and so their operations, which count 4 for each element of a batch norm and 1 for

@@ -4,6 +4,7 @@ import itertools
 import json
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -122,6 +123,17 @@ def test_cell_takes_arrays():
     cell = NASBENCH101.cell(np.array(CHAIN, float), np.array(ops))
     assert cell == NASBENCH101.cell(CHAIN, ops)
     assert NASBENCH101.format(cell) == _text(CHAIN, CONV1)
+    rows = [list(row) for row in np.array(CHAIN)]
+    for matrix in (rows, list(np.array(CHAIN)), jnp.asarray(CHAIN)):
+        assert NASBENCH101.cell(matrix, ops) == cell
+
+
+def test_a_cell_outside_the_space_is_refused_with_its_row():
+    cut = Cell(((0, 0), (0, 0)), ("input", "output"))
+    with pytest.raises(
+        ValueError, match="^architecture 1: nasbench101: matrix: no path"
+    ):
+        NASBENCH101.to_graphs([NASBENCH101.sample(jax.random.key(0), 1)[0], cut])
 
 
 def test_dead_vertices_leave_no_trace_in_graphs():

@@ -80,7 +80,15 @@ SPACES = [
             "|nor_conv_3x3~0|+|none~0|none~1|+|none~0|avg_pool_3x3~1|none~2|",
             "|none~0|+|nor_conv_3x3~0|none~1|+|none~0|none~1|avg_pool_3x3~2|",
         ),
-        ("", "15625", "-1", "|none~0|", "|a~0|+|b~0|c~1|+|d~0|e~1|f~2|", "two\nlines"),
+        (
+            "",
+            "15625",
+            "-1",
+            "|none~0|",
+            "|a~0|+|b~0|c~1|+|d~0|e~1|f~2|",
+            "9" * 5000,
+            "two\nlines",
+        ),
     ),
     Entry(
         DARTS,
@@ -212,6 +220,17 @@ def test_hash_ignores_the_labels_of_the_nodes(entry):
 
 
 @every_space
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16])
+def test_costs_do_not_depend_on_the_type_of_the_operations(entry, dtype):
+    graphs = entry.space.to_graphs(_samples(entry, 5))
+    other = graphs.replace(ops=graphs.ops.astype(dtype))
+    for right, found in zip(
+        entry.space.node_costs(graphs), entry.space.node_costs(other), strict=True
+    ):
+        np.testing.assert_array_equal(found, right)
+
+
+@every_space
 def test_parameters_are_positive_integers(entry):
     for architecture in _samples(entry):
         count = entry.space.parameters(architecture)
@@ -234,3 +253,5 @@ def test_validate_lists_every_bad_row(entry):
     texts = [entry.bad[0], good, entry.bad[1]]
     problems = base.validate(entry.space, texts)
     assert [row for row, _ in problems] == [0, 2]
+    with pytest.raises(ValueError, match="expected a list of architectures"):
+        base.validate(entry.space, good)

@@ -116,7 +116,8 @@ def _jsonl_rows(path: Path, text: str) -> list[Row]:
     if text.lstrip().startswith("["):
         raise ValueError(f"{path}: a list of JSON; write an object a line, no list")
     rows = []
-    for number, line in enumerate(text.splitlines(), 1):
+    # Not splitlines: JSON may hold other characters that end a line in Unicode.
+    for number, line in enumerate(io.StringIO(text, newline=None), 1):
         if line.strip():
             try:
                 rows.append(Row(number, custom_cells.read_object(line)))

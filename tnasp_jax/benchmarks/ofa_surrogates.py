@@ -153,7 +153,7 @@ def features(
         jax.nn.one_hot(expansion, count),
         jax.nn.one_hot(resolution, len(RESOLUTIONS)),
     ]
-    batch = len(place)
+    batch = place.shape[0]
     known = (
         is_valid(graphs, len(space.ops))
         & (resolution >= 0)

@@ -47,7 +47,8 @@ def draw_split(
       n_val: rows to choose by, at least 0.
       n_test: None for all M rows, as the papers do, or, where the training label is
         among the table's eval targets, for all that are neither training nor
-        validation rows; or a number of such rows. Of a table with `test_rows`, those.
+        validation rows; or a number of such rows whose first eval label was measured.
+        Of a table with `test_rows`, those.
       train_target: label to learn from; None for the table's own.
 
     Raises:
@@ -130,9 +131,11 @@ def _rest(table: Table, drawn: np.ndarray) -> np.ndarray:
 
 def _draw_test(table, rng, drawn, n_test) -> np.ndarray:
     rest = _rest(table, drawn)
+    rest = rest[~np.isnan(table.label(table.eval_targets[0])[rest])]
     if n_test > len(rest):
         raise ValueError(
             f"split: n_test = {n_test} is more than the {len(rest)} rows of table "
-            f"{table.name} outside training and validation; leave it out for all rows"
+            f"{table.name} with a label {table.eval_targets[0]!r} outside training and "
+            "validation; leave it out for all rows"
         )
     return np.sort(rng.choice(rest, n_test, replace=False))

@@ -125,7 +125,7 @@ def codes(graphs: Graphs) -> tuple[jax.Array, jax.Array]:
     for node in CHOOSING:
         low, high = (sources[..., 2 * (node - NUM_INPUTS) + k] for k in range(2))
         pairs.append(1 + low * (2 * node - low - 1) // 2 + high - low - 1)
-    batch = len(ops)
+    batch = ops.shape[0]
     both = [edges.reshape(batch, -1), jnp.stack(pairs, axis=2).reshape(batch, -1)]
     return jnp.concatenate(both, axis=1).astype(jnp.int32), known
 
@@ -134,9 +134,9 @@ def _apply(params: Params, graphs: Graphs) -> jax.Array:
     found, known = codes(graphs)
     tables = [params[f"embedding.{place}"] for place in range(found.shape[1])]
     vectors = [table[found[:, place]] for place, table in enumerate(tables)]
-    epochs = jnp.full((len(found), 1), EPOCHS / EPOCHS_UNIT, jnp.float32)
+    epochs = jnp.full((found.shape[0], 1), EPOCHS / EPOCHS_UNIT, jnp.float32)
     inputs = jnp.concatenate([*vectors, epochs], axis=1)
-    total = jnp.zeros(len(found), jnp.float32)
+    total = jnp.zeros(found.shape[0], jnp.float32)
     for layers in _BRANCHES.values():
         values = inputs
         for layer in layers:

@@ -22,7 +22,7 @@ class Regression(NamedTuple):
       init: `init(key, x [n, F]) -> params`, a random function until `fit`.
       mean: `mean(params, x [B, F]) -> [B]`.
       fit: `fit(key, x [n, F], labels [n], live [n]) -> params`; rows that are not live
-        are no graphs.
+        are no graphs. Processes leave them out; forests learn from their labels too.
       deviation: `deviation(params, x) -> [B]`, as in `Predictor`.
       covariance: `covariance(params, x) -> [B, B]`, as in `Predictor`.
     """

@@ -24,6 +24,9 @@ class FitConfig:
       cosine: whether the rate falls to 0 by a cosine over the epochs, or stays.
       first_moment: Adam's decay of the mean gradient.
       clip: largest norm of a gradient, None for any.
+
+    Raises:
+      ValueError: for less than one epoch or cell.
     """
 
     epochs: int = 300
@@ -34,3 +37,10 @@ class FitConfig:
     cosine: bool = True
     first_moment: float = 0.9
     clip: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.batch_size < 1:
+            raise ValueError(
+                "FitConfig: expected epochs >= 1 and batch_size >= 1, "
+                f"got {self.epochs} and {self.batch_size}"
+            )

@@ -41,12 +41,19 @@ class RenasConfig:
       hidden: widths of the dense layers before the score.
       kernel: side of a convolution's window, odd.
       epsilon: added to the variance in batch norms.
+
+    Raises:
+      ValueError: for an even window, which has no middle.
     """
 
     channels: tuple[int, int] = (38, 128)
     hidden: tuple[int, ...] = (120, 84)
     kernel: int = 3
     epsilon: float = 1e-5
+
+    def __post_init__(self) -> None:
+        if self.kernel % 2 == 0:
+            raise ValueError(f"RenasConfig: expected an odd kernel, got {self.kernel}")
 
 
 def renas(space: CostedSpace, config: RenasConfig = RenasConfig()) -> Predictor:

@@ -7,7 +7,7 @@ T = B N tokens, D model width, H heads.
 """
 
 import dataclasses
-from typing import Literal
+from typing import Literal, get_args
 
 import flax.linen as nn
 import jax
@@ -15,6 +15,7 @@ import jax.numpy as jnp
 
 from tnasp_jax import encodings
 from tnasp_jax.graphs import Graphs
+from tnasp_jax.names import unknown
 from tnasp_jax.predictors.base import Predictor
 from tnasp_jax.predictors.layers import (
     Attention,
@@ -27,6 +28,8 @@ from tnasp_jax.predictors.layers import (
     norm,
     of_network,
 )
+
+Position = Literal["laplacian", "none"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -45,6 +48,9 @@ class TnaspConfig:
         leaves the position term out (the paper's ablation).
       masked: whether attention and pooling leave dead slots out. The published code
         lets them take part, as nodes of an operation of their own.
+
+    Raises:
+      ValueError: for another position term.
     """
 
     num_layers: int = 3
@@ -54,8 +60,12 @@ class TnaspConfig:
     hidden: int = 512
     regressor_hidden: int = 96
     dropout: float = 0.1
-    position: Literal["laplacian", "none"] = "laplacian"
+    position: Position = "laplacian"
     masked: bool = True
+
+    def __post_init__(self) -> None:
+        if self.position not in (known := get_args(Position)):
+            raise ValueError(unknown("position", self.position, known))
 
 
 def tnasp(num_ops: int, config: TnaspConfig = TnaspConfig()) -> Predictor:

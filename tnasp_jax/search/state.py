@@ -103,7 +103,9 @@ def method_of(space: Space, propose: Propose, allowed: Sequence[Allowed]) -> Met
 
 
 def init(objectives: int = 1) -> State:
-    """An empty record for K objectives."""
+    """An empty record for K objectives; ValueError if there is none."""
+    if objectives < 1:
+        raise ValueError(f"init: expected objectives >= 1, got {objectives}")
     return State(
         texts=np.zeros(0, "<U1"),
         hashes=np.zeros(0, "<U1"),
@@ -171,7 +173,7 @@ def last_start(state: State) -> int:
 
 
 def ranking(state: State) -> np.ndarray:
-    """Rows that are known, best first objective first; the older first among equals."""
+    """Rows that are known, the highest first objective first; among equals the older."""
     rows = np.flatnonzero(known(state))
     return rows[np.argsort(-state.values[rows, 0], kind="stable")]
 

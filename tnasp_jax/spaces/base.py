@@ -93,7 +93,12 @@ def validate(space: Space, texts: Sequence[str]) -> list[tuple[int, str]]:
 
     Returns:
       (row, sentence) pairs, rows counted from 0; empty when all are valid.
+
+    Raises:
+      ValueError: for one text in place of a list.
     """
+    if isinstance(texts, str):
+        raise ValueError("validate: expected a list of architectures, got one text")
     problems = []
     for row, text in enumerate(texts):
         try:

@@ -192,7 +192,8 @@ def nodes(vocabulary: Vocabulary, graphs: Graphs) -> Nodes:
     """
     num_ops = len(vocabulary.ops)
     first_block = vocabulary.first_block
-    ops = jnp.where(jnp.asarray(graphs.mask), jnp.asarray(graphs.ops), -1)
+    # Of a signed type, whatever the graphs have, for the -1 of dead slots.
+    ops = jnp.where(jnp.asarray(graphs.mask), jnp.asarray(graphs.ops, jnp.int32), -1)
     is_stem = (ops >= vocabulary.first_stem) & (ops < first_block)
     is_block = (ops >= first_block) & (ops < num_ops - 1)
     block = jnp.where(is_block, ops - first_block, -1)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tnasp_jax.spaces.reading import short
+from tnasp_jax.spaces.reading import plain, short
 
 Value = bool | int | float | str
 
@@ -89,7 +89,7 @@ def from_dict(
             raise error(
                 space, f'key "{names[name]}": expected once, got two names of it'
             )
-        values[names[name]] = value
+        values[names[name]] = plain(value)
     return tuple(_read_field(space, field, values) for field in fields)
 
 

@@ -6,7 +6,12 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tnasp_jax.spaces.reading import check_matrix, short, topological_order
+from tnasp_jax.spaces.reading import (
+    check_matrix,
+    plain,
+    short,
+    topological_order,
+)
 
 NAME = "custom"
 INPUT, OUTPUT = "input", "output"
@@ -76,8 +81,8 @@ def read_cell(fields: Mapping[str, Any]) -> Cell:
 
     Args:
       fields: `ops`, a list of V names; and either `edges`, a list of pairs of nodes
-        0 .. V - 1, or `adjacency`, [V, V] rows of 0 and 1, entry (i, j) is i -> j.
-        Other keys are not read.
+        0 .. V - 1, or `adjacency`, [V, V] rows of 0 and 1, entry (i, j) is i -> j; or
+        arrays of these. Other keys are not read.
 
     Raises:
       ValueError: one sentence that names the field: a wrong length, no name, a matrix
@@ -85,13 +90,13 @@ def read_cell(fields: Mapping[str, Any]) -> Cell:
         a self-loop, a cycle, an edge into the input or out of the output, an
         unreachable output, two inputs.
     """
-    ops = _read_ops(fields.get("ops"))
+    ops = _read_ops(plain(fields.get("ops")))
     given = [key for key in ("edges", "adjacency") if fields.get(key) is not None]
     if len(given) != 1:
         found = "both" if given else "neither"
         raise error(f'edges: expected either "edges" or "adjacency", got {found}')
     read = _read_edges if given == ["edges"] else _read_adjacency
-    edges = read(fields[given[0]], len(ops))
+    edges = read(plain(fields[given[0]]), len(ops))
     order = _topological_order(given[0], edges, len(ops))
     place = {node: at for at, node in enumerate(order)}
     edges = sorted((place[i], place[j]) for i, j in edges)

@@ -169,15 +169,19 @@ class Darts:
         only nothing is dead and costs nothing here.
 
         Returns:
-          Two arrays, [B] float32.
+          Two arrays, [B] float32, NaN for invalid graphs.
         """
+        valid = graphs_lib.is_valid(graphs, len(self.ops))
         times = jnp.asarray(_differing_layers()[1], jnp.float32)
         fixed = darts_network.fixed_cost(RETRAINED)
         flops, parameters = (
             jnp.einsum("m,bmn->b", times, per_node, precision=jax.lax.Precision.HIGHEST)
             for per_node in self.node_costs(graphs)
         )
-        return flops + fixed.flops, parameters + fixed.parameters
+        return (
+            jnp.where(valid, flops + fixed.flops, jnp.nan),
+            jnp.where(valid, parameters + fixed.parameters, jnp.nan),
+        )
 
     def node_costs(self, graphs: Graphs) -> tuple[jax.Array, jax.Array]:
         """FLOPs and parameters of each node in each of the 9 layers that differ.

@@ -90,14 +90,17 @@ class NASBench101:
         """Pruned cells in slots 0 .. V - 1, dead slots at the end: [B, 7].
 
         Raises:
-          ValueError: if a cell lies outside the space; see `cell`.
+          ValueError: naming the first row that lies outside the space; see `cell`.
         """
         batch, slots = len(architectures), self.num_nodes
         ops = np.zeros((batch, slots), np.int32)
         adjacency = np.zeros((batch, slots, slots), bool)
         mask = np.zeros((batch, slots), bool)
         for row, architecture in enumerate(architectures):
-            pruned = prune(architecture)
+            try:
+                pruned = prune(architecture)
+            except ValueError as problem:
+                raise ValueError(f"architecture {row}: {problem}") from None
             size = len(pruned.ops)
             ops[row, :size] = [self.ops.index(op) for op in pruned.ops]
             adjacency[row, :size, :size] = pruned.matrix

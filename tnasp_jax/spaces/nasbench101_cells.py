@@ -9,7 +9,12 @@ from typing import Any
 import numpy as np
 
 from tnasp_jax.graphs import live_nodes
-from tnasp_jax.spaces.reading import check_matrix, short, topological_order
+from tnasp_jax.spaces.reading import (
+    check_matrix,
+    plain,
+    short,
+    topological_order,
+)
 
 INPUT, OUTPUT = "input", "output"
 OPERATIONS = ("conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3")
@@ -103,8 +108,8 @@ def read_cell(matrix: Any, ops: Any) -> Cell:
     Raises:
       ValueError: one sentence; see `NASBench101.cell`.
     """
-    edges = _read_matrix(matrix)
-    names = _read_ops(ops, len(edges))
+    edges = _read_matrix(plain(matrix))
+    names = _read_ops(plain(ops), len(edges))
     order = _topological_order(edges, names.index(INPUT), names.index(OUTPUT))
     return make_cell(edges[np.ix_(order, order)], [names[v] for v in order])
 
@@ -115,15 +120,13 @@ def error(sentence: str) -> ValueError:
 
 
 def _read_matrix(matrix: Any) -> np.ndarray:
-    """[V, V] int of nested sequences or an array."""
-    rows = matrix.tolist() if isinstance(matrix, np.ndarray) else matrix
-    check_matrix("matrix", rows, error)
-    return np.array(rows, int).reshape(len(rows), len(rows))
+    """[V, V] int of nested sequences."""
+    check_matrix("matrix", matrix, error)
+    return np.array(matrix, int).reshape(len(matrix), len(matrix))
 
 
-def _read_ops(ops: Any, size: int) -> list[str]:
+def _read_ops(names: Any, size: int) -> list[str]:
     """V known names, one of them the input and one the output."""
-    names = ops.tolist() if isinstance(ops, np.ndarray) else ops
     if not isinstance(names, list | tuple) or len(names) != size:
         raise error(
             f"ops: expected a list of {size} names, one for each row of the matrix, "

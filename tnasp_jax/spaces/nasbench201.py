@@ -20,7 +20,7 @@ from tnasp_jax import cost
 from tnasp_jax import graphs as graphs_lib
 from tnasp_jax.graphs import Graphs
 from tnasp_jax.spaces import base
-from tnasp_jax.spaces.reading import short
+from tnasp_jax.spaces.reading import LONGEST, short
 
 EDGE_OPS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
@@ -57,7 +57,7 @@ class NASBench201:
             operation, a wrong node number, or a cell number out of range.
         """
         text = text.strip()
-        if text.removeprefix("-").isdecimal():
+        if text.removeprefix("-").isdecimal() and len(text) <= LONGEST:
             return self.from_index(int(text))
         groups = text.split("+")
         if len(groups) != 3:

@@ -8,6 +8,21 @@ LONGEST = 60
 """Characters of a value in a message."""
 
 
+def plain(value: Any, depth: int = 2) -> Any:
+    """Arrays and numbers of numpy or JAX as lists and numbers, also in lists.
+
+    Args:
+      value: what was given.
+      depth: how many lists deep they are looked for.
+    """
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if depth and isinstance(value, list | tuple):
+        kind = tuple if isinstance(value, tuple) else list
+        return kind(plain(each, depth - 1) for each in value)
+    return value
+
+
 def short(value: Any) -> str:
     """A value in a message, as Python writes it, cut where it is long."""
     return shortened(repr(value))

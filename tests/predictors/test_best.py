@@ -153,3 +153,10 @@ def test_hardly_any_cells_are_enough(fitted, count):
     predictor = best(NASBENCH201, config)
     params = jax.jit(predictor.fit)(jax.random.key(1), graphs[:count], labels[:count])
     assert np.isfinite(jax.jit(predictor.apply)(params, graphs[:5])).all()
+
+
+def test_an_unknown_part_and_none_are_refused():
+    with pytest.raises(ValueError, match="'process'; did you mean 'processes'"):
+        BestConfig(prior={"process": 1.0})
+    with pytest.raises(ValueError, match="expected a share of some of"):
+        BestConfig(prior={})

@@ -90,3 +90,8 @@ def test_a_proposal_that_comes_again_is_not_hashed_again(made):
     assert len(asked) == 4
     method.tell(state, asked, [0.0] * 4)
     assert len(hashed) == len(set(hashed)) == 4
+
+
+def test_one_test_of_what_is_allowed_is_no_list_of_them(made):
+    with pytest.raises(ValueError, match=r"a list of tests, got one; write \[test\]"):
+        search.get_method("random", made.space, search.AtMost(len, 3))  # pyright: ignore

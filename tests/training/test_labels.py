@@ -96,3 +96,9 @@ def test_unknown_units_and_too_few_labels_are_refused():
         labels.fit_scale(np.ones(1), "rank")
     with pytest.raises(ValueError, match="in one row"):
         labels.fit_scale(np.ones((3, 3)), "rank")
+
+
+def test_a_label_that_was_not_measured_is_named():
+    drawn = np.array([0.5, 0.6, np.nan, 0.7], np.float32)
+    with pytest.raises(ValueError, match="label 2 is nan; leave out"):
+        labels.fit_scale(drawn, "rank")

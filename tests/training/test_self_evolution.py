@@ -588,3 +588,8 @@ def test_the_steps_read_nothing_that_finish_stored(name):
         np.abs(a - b).max() > 1e-3
         for a, b in zip(jax.tree.leaves(after.theta), before, strict=True)
     )
+
+
+def test_an_unknown_mode_is_refused():
+    with pytest.raises(ValueError, match="unknown mode .* 'minmax'; did you mean"):
+        EvolutionConfig(mode="minmax")  # pyright: ignore

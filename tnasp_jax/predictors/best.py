@@ -18,6 +18,7 @@ import jax.numpy as jnp
 
 from tnasp_jax.graphs import Graphs, check_labels, check_shapes, is_valid
 from tnasp_jax.invariants import invariants, kinds
+from tnasp_jax.names import unknown
 from tnasp_jax.predictors import stacking
 from tnasp_jax.predictors.base import Params, Predictor
 from tnasp_jax.predictors.dagnet import DagnetConfig, networks
@@ -48,6 +49,9 @@ class BestConfig:
       networks: the network of a fold; likewise.
       networks_from: training cells from which on there are networks beside other
         parts. With fewer they would take most of the time and add nothing.
+
+    Raises:
+      ValueError: for a part that is unknown, and for none.
     """
 
     prior: Mapping[str, float] = dataclasses.field(default_factory=_prior)
@@ -57,6 +61,13 @@ class BestConfig:
     forest: ForestConfig = ForestConfig()
     networks: DagnetConfig = DagnetConfig()
     networks_from: int = 300
+
+    def __post_init__(self) -> None:
+        if not self.prior:
+            raise ValueError(f"BestConfig: expected a share of some of {PARTS}")
+        for name in self.prior:
+            if name not in PARTS:
+                raise ValueError(unknown("part of best", name, PARTS))
 
 
 def best(space: CostedSpace, config: BestConfig = BestConfig()) -> Predictor:

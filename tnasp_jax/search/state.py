@@ -79,7 +79,13 @@ class Method(NamedTuple):
 
 
 def method_of(space: Space, propose: Propose, allowed: Sequence[Allowed]) -> Method:
-    """A method from its proposals; asks none that is old or not allowed."""
+    """A method from its proposals; asks none that is old or not allowed.
+
+    Raises:
+      ValueError: for one test in place of several.
+    """
+    if callable(allowed):
+        raise ValueError("allowed: expected a list of tests, got one; write [test]")
 
     def ask(key: jax.Array, state: State, count: int = 1):
         if count < 1:

@@ -7,7 +7,9 @@ from typing import Literal
 
 import flax.struct
 import jax
+import jax.core
 import jax.numpy as jnp
+import numpy as np
 from jax.scipy.stats import norm
 from jax.typing import ArrayLike
 
@@ -52,13 +54,21 @@ def fit_scale(accuracies: ArrayLike, units: Units) -> LabelScale:
       A `LabelScale` with n knots.
 
     Raises:
-      ValueError: for unknown units or fewer than two labels.
+      ValueError: for unknown units, fewer than two labels, and, outside of `jax.jit`,
+        a label that is not finite.
     """
     accuracies = jnp.asarray(accuracies, jnp.float32)
     if accuracies.ndim != 1 or accuracies.shape[0] < 2:
         raise ValueError(
             f"fit_scale: expected at least 2 labels in one row, got {accuracies.shape}"
         )
+    if not isinstance(accuracies, jax.core.Tracer):
+        bad = np.flatnonzero(~np.isfinite(np.asarray(accuracies)))
+        if len(bad):
+            raise ValueError(
+                f"fit_scale: label {bad[0]} is {accuracies[bad[0]]}; leave out what was "
+                "not measured"
+            )
     centre = jnp.mean(accuracies)
     spread = jnp.maximum(jnp.std(accuracies), 1e-6)
     knots = jnp.sort(accuracies)

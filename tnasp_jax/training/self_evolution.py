@@ -18,7 +18,7 @@ letters: n training cells, V validation cells, T constraint slots, b and v cells
 """
 
 import dataclasses
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import flax.struct
 import jax
@@ -26,6 +26,7 @@ import jax.numpy as jnp
 import optax
 
 from tnasp_jax.graphs import Graphs, check_labels
+from tnasp_jax.names import unknown
 from tnasp_jax.predictors.base import Params, Predictor
 from tnasp_jax.training.calibration import predict
 from tnasp_jax.training.constraints import Constraints, none_yet, project, violations
@@ -57,6 +58,9 @@ class EvolutionConfig:
         submissions.
       dropout_submissions: whether rounds after the first submit a prediction under
         dropout, since predictions of one network a few steps apart say little new.
+
+    Raises:
+      ValueError: for an unknown mode.
     """
 
     mode: Mode = "minimax"
@@ -71,6 +75,10 @@ class EvolutionConfig:
     proxy_noise: float = 0.1
     ridge: float = 1e-3
     dropout_submissions: bool = False
+
+    def __post_init__(self) -> None:
+        if self.mode not in (known := get_args(Mode)):
+            raise ValueError(unknown("mode of self-evolution", self.mode, known))
 
 
 @flax.struct.dataclass

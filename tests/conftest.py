@@ -4,6 +4,7 @@ tables.
 This is the one test file that knows where the tables lie by default.
 """
 
+import gc
 import os
 import subprocess
 import sys
@@ -45,6 +46,9 @@ import pytest  # noqa: E402
 jax.config.update("jax_num_cpu_devices", 2)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_debug_key_reuse", True)
+
+# Traced programs are objects that stay: seldom looked through for what could go.
+gc.set_threshold(100_000, 20, 20)
 
 DEFAULT_DATA = Path(__file__).resolve().parents[1] / "../shared/data"
 

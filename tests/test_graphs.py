@@ -9,8 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from tnasp_jax import fit, get_predictor
 from tnasp_jax import graphs as graphs_lib
 from tnasp_jax.graphs import Graphs
+from tnasp_jax.spaces import NASBENCH201
 
 
 def _random_dag(rng, size, density=0.4):
@@ -162,6 +164,28 @@ def test_there_is_one_label_a_graph():
             graphs_lib.check_labels(batch, np.zeros(shape))
     with pytest.raises(ValueError, match="at least one graph to learn from"):
         graphs_lib.check_labels(batch[:0], np.zeros(0))
+
+
+def test_what_cannot_be_learnt_from_is_named():
+    batch, labels = NASBENCH201.to_graphs([(3,) * 6] * 3), np.array([0.1, 0.2, 0.3])
+    num_ops = len(NASBENCH201.ops)
+    graphs_lib.check_learnable(batch, labels, num_ops)
+    dead = Graphs(batch.ops, batch.adjacency, batch.mask & ([True], [False], [True]))
+    with pytest.raises(ValueError, match="row 1: .* got no graph of the space; leave"):
+        graphs_lib.check_learnable(dead, labels, num_ops)
+    labels[2] = np.nan
+    with pytest.raises(ValueError, match="row 2: .* got label nan; leave"):
+        graphs_lib.check_learnable(batch, labels, num_ops)
+
+
+@pytest.mark.parametrize("name", ["forest", "dagnet", "trees", "best"])
+def test_a_row_that_is_no_graph_is_refused_by_what_would_learn_from_it(name):
+    pytest.importorskip("lightgbm" if name == "trees" else "numpy")
+    batch = NASBENCH201.to_graphs([(3,) * 6, (1,) * 6])
+    dead = Graphs(batch.ops, batch.adjacency, batch.mask & ([True], [False]))
+    predictor = get_predictor(name, NASBENCH201)
+    with pytest.raises(ValueError, match="row 1: expected a graph"):
+        fit(predictor, dead, np.array([0.1, 0.2], np.float32), jax.random.key(0))
 
 
 def test_pad_batch_repeats_the_last_graph():

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 
 import flax.struct
 import jax
+import jax.core
 import jax.numpy as jnp
 import numpy as np
 
@@ -119,6 +120,30 @@ def check_labels(graphs: Graphs, labels: Array) -> None:
         raise ValueError("labels: expected at least one graph to learn from, got none")
 
 
+def check_learnable(graphs: Graphs, labels: Array, num_ops: int) -> None:
+    """As `check_labels`, and that every row is a graph with a finite label.
+
+    For what would learn from any row. What is traced has no values to look at and
+    passes.
+
+    Raises:
+      ValueError: naming the first bad row.
+    """
+    check_labels(graphs, labels)
+    traced = isinstance(labels, jax.core.Tracer)
+    if traced or any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves(graphs)):
+        return
+    no_graph = ~np.asarray(_are_valid(graphs, num_ops))
+    bad = np.flatnonzero(no_graph | ~np.isfinite(np.asarray(labels)))
+    if len(bad):
+        row = bad[0]
+        found = "no graph of the space" if no_graph[row] else f"label {labels[row]}"
+        raise ValueError(
+            f"row {row}: expected a graph with a finite label to learn from, got {found}; "
+            "leave the row out"
+        )
+
+
 def check_shapes(graphs: Graphs, num_nodes: int | None = None) -> None:
     """Checks shapes and dtypes; works on traced arrays.
 
@@ -166,6 +191,9 @@ def is_valid(graphs: Graphs, num_ops: int) -> jax.Array:
         & jnp.all(known | ~graphs.mask, axis=1)
         & ~jnp.any(backward, axis=(1, 2))
     )
+
+
+_are_valid = jax.jit(is_valid, static_argnums=1)
 
 
 def live_adjacency(graphs: Graphs) -> jax.Array:

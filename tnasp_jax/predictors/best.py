@@ -16,7 +16,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from tnasp_jax.graphs import Graphs, check_labels, check_shapes, is_valid
+from tnasp_jax.graphs import Graphs, check_learnable, check_shapes, is_valid
 from tnasp_jax.invariants import invariants, kinds
 from tnasp_jax.names import unknown
 from tnasp_jax.predictors import stacking
@@ -107,7 +107,7 @@ def best(space: CostedSpace, config: BestConfig = BestConfig()) -> Predictor:
         return jnp.where(is_valid(graphs, num_ops), scores, jnp.nan)
 
     def fit(key: jax.Array, graphs: Graphs, labels: jax.Array) -> Params:
-        check_labels(graphs, labels)
+        check_learnable(graphs, labels, num_ops)
         graphs, labels = jax.tree.map(jnp.asarray, (graphs, labels))
         live = is_valid(graphs, num_ops)
         cells = _Cells(graphs, invariants(graphs, space), labels, live)

@@ -20,7 +20,7 @@ import optax
 from tnasp_jax import losses
 from tnasp_jax.graphs import (
     Graphs,
-    check_labels,
+    check_learnable,
     check_shapes,
     is_valid,
     live_adjacency,
@@ -131,7 +131,7 @@ def dagnet(space: CostedSpace, config: DagnetConfig = DagnetConfig()) -> Predict
         return jnp.where(is_valid(graphs, len(space.ops)), mean, jnp.nan)
 
     def fit(key: jax.Array, graphs: Graphs, labels: jax.Array) -> Params:
-        check_labels(graphs, labels)
+        check_learnable(graphs, labels, len(space.ops))
         graphs, labels = jax.tree.map(jnp.asarray, (graphs, labels))
         rows = jnp.arange(len(labels))[None]
         rows = jnp.broadcast_to(rows, (config.members, len(labels)))

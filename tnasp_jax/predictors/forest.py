@@ -85,7 +85,7 @@ def forests(config: ForestConfig) -> Regression:
         rows = jnp.broadcast_to(jnp.arange(len(x))[None], (config.forests, len(x)))
         return grow_each(key, x, labels, rows, config)
 
-    return Regression(init, mean, fit)
+    return Regression(init, mean, fit, leaves_out=False)
 
 
 def each_forest(params: Params, x: jax.Array, config: ForestConfig) -> jax.Array:

@@ -9,7 +9,13 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from tnasp_jax.graphs import Graphs, check_labels, check_shapes, is_valid
+from tnasp_jax.graphs import (
+    Graphs,
+    check_labels,
+    check_learnable,
+    check_shapes,
+    is_valid,
+)
 from tnasp_jax.invariants import invariants, kinds
 from tnasp_jax.predictors.base import Params, Predictor
 from tnasp_jax.spaces.base import CostedSpace
@@ -22,9 +28,11 @@ class Regression(NamedTuple):
       init: `init(key, x [n, F]) -> params`, a random function until `fit`.
       mean: `mean(params, x [B, F]) -> [B]`.
       fit: `fit(key, x [n, F], labels [n], live [n]) -> params`; rows that are not live
-        are no graphs. Processes leave them out; forests learn from their labels too.
+        are no graphs.
       deviation: `deviation(params, x) -> [B]`, as in `Predictor`.
       covariance: `covariance(params, x) -> [B, B]`, as in `Predictor`.
+      leaves_out: whether `fit` leaves out rows that are not live; else it learns from
+        their labels too, and they are refused where they can be seen.
     """
 
     init: Callable[[jax.Array, jax.Array], Params]
@@ -32,6 +40,7 @@ class Regression(NamedTuple):
     fit: Callable[[jax.Array, jax.Array, jax.Array, jax.Array], Params]
     deviation: Callable[[Params, jax.Array], jax.Array] | None = None
     covariance: Callable[[Params, jax.Array], jax.Array] | None = None
+    leaves_out: bool = True
 
 
 def on_invariants(space: CostedSpace, regression: Regression) -> Predictor:
@@ -49,7 +58,10 @@ def on_invariants(space: CostedSpace, regression: Regression) -> Predictor:
         return jnp.where(is_valid(graphs, num_ops), scores, jnp.nan)
 
     def fit(key: jax.Array, graphs: Graphs, labels: jax.Array) -> Params:
-        check_labels(graphs, labels)
+        if regression.leaves_out:
+            check_labels(graphs, labels)
+        else:
+            check_learnable(graphs, labels, num_ops)
         graphs, labels = jax.tree.map(jnp.asarray, (graphs, labels))
         x = invariants(graphs, space)
         return regression.fit(key, x, labels, is_valid(graphs, num_ops))

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tnasp_jax.graphs import Graphs, check_labels, check_shapes, is_valid
+from tnasp_jax.graphs import Graphs, check_learnable, check_shapes, is_valid
 from tnasp_jax.invariants import invariants, rounded
 from tnasp_jax.predictors.base import Params, Predictor
 from tnasp_jax.spaces.base import CostedSpace, host_rng
@@ -96,7 +96,7 @@ def trees(space: CostedSpace, config: TreesConfig = TreesConfig()) -> Predictor:
         return jnp.where(is_valid(graphs, len(space.ops)), scores, jnp.nan)
 
     def fit(key: jax.Array, graphs: Graphs, labels: jax.Array) -> Params:
-        check_labels(graphs, labels)
+        check_learnable(graphs, labels, len(space.ops))
         return grow(key, np.asarray(features(graphs)), np.asarray(labels), config)
 
     return Predictor(init, apply, fit=fit, on_host=True, check=_lightgbm)

@@ -114,7 +114,8 @@ def test_a_second_start_measures_only_what_is_missing(
     assert not list(tmp_path.rglob(".*")), "no temporary file stays"
 
     cells, cell_of_code = digits_cells.distinct_cells()
-    table = np.load(out)
+    with np.load(out) as saved:
+        table = dict(saved)
     expected = cells.sum(1, dtype=int)[:, None] * 10 + np.arange(2)
     np.testing.assert_array_equal(table["val_correct"], expected)
     np.testing.assert_array_equal(table["test_correct"], expected + 300)

@@ -52,3 +52,13 @@ def test_figures_of_the_pages_are_those_of_the_results():
     assert shown
     for path in shown:
         assert path.read_bytes() == figures[path.name].read_bytes(), path.name
+
+
+@pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES if "```python" in page.read_text()],
+    ids=lambda page: page.stem,
+)
+def test_a_test_runs_the_python_of_a_page(page):
+    tests = [path.read_text() for path in (ROOT / "tests").rglob("test_*.py")]
+    assert any(page.name in text and "exec(" in text for text in tests)

@@ -1,5 +1,8 @@
 """NAO: sequences by hand, the networks in numpy, and the climb in the latent space."""
 
+import re
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -267,3 +270,16 @@ def test_wrong_shapes_are_refused():
     params = jax.eval_shape(nao(5).init, jax.random.key(0), graphs)
     with pytest.raises(ValueError, match=r"Graphs.mask: expected"):
         nao_ascend(params, graphs.replace(mask=graphs.mask[:, 1:]), 1.0)
+
+
+def test_the_lines_of_its_page_run():
+    page = (Path(__file__).resolve().parents[2] / "docs/nao.md").read_text()
+    (lines,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    cells = _graphs(NASBENCH201, 3)
+    predictor = nao(len(NASBENCH201.ops))
+    names = {"jax": jax, "predictor": predictor, "best_cells": cells}
+    names["params"] = predictor.init(jax.random.key(0), cells)
+    exec(lines, names)
+    found = names["found"]
+    assert found.scores.shape == found.whole.shape == (3,)
+    assert found.graphs.ops.shape == cells.ops.shape

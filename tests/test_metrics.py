@@ -62,26 +62,18 @@ def test_above_the_largest_size_names_the_way_out():
     same(metrics.kendall_tau_host(x, y), stats.kendalltau(x, y).statistic)
 
 
-@pytest.mark.parametrize("junk", [np.nan, np.inf, -np.inf, 0.0])
+@pytest.mark.parametrize("junk", [np.nan, np.inf, -np.inf, 0.0, "their own"])
 def test_masked_entries_do_not_count(junk):
     for seed in range(10):
         x, y = random_pair(seed, 50, 8)
         mask = np.random.default_rng(seed).random(50) < 0.6
-        dirty_x, dirty_y = np.where(mask, x, junk), np.where(mask, y, junk)
+        dirty_x, dirty_y = x, y
+        if junk != "their own":
+            dirty_x, dirty_y = np.where(mask, x, junk), np.where(mask, y, junk)
         tau = stats.kendalltau(x[mask], y[mask]).statistic
         rho = stats.spearmanr(x[mask], y[mask]).statistic
         same(metrics.kendall_tau(dirty_x, dirty_y, mask), tau)
         same(metrics.spearman(dirty_x, dirty_y, mask), rho, 1e-5)
-
-
-def test_masked_entries_may_differ():
-    for seed in range(10):
-        x, y = random_pair(seed, 50, 8)
-        mask = np.random.default_rng(seed).random(50) < 0.6
-        tau = stats.kendalltau(x[mask], y[mask]).statistic
-        rho = stats.spearmanr(x[mask], y[mask]).statistic
-        same(metrics.kendall_tau(x, y, mask), tau)
-        same(metrics.spearman(x, y, mask), rho, 1e-5)
 
 
 def test_tau_by_hand():

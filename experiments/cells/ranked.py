@@ -82,9 +82,8 @@ def define(values: flags.FlagValues) -> None:
         "table", None, f"one of {', '.join(TABLES)}; needed", flag_values=values
     )
     values.set_default("n_val", None)
-    values[
-        "n_val"
-    ].help = "validation; default: 50 of darts545, 20 of darts214, else 200"
+    text = "validation; default: 50 of darts545, 20 of darts214, else 200"
+    values["n_val"].help = text
 
 
 def num_validation(table: str) -> int:

@@ -65,20 +65,6 @@ def test_the_last_layer_of_proxylessnas_is_not_read(data_dir, rows):
 
 
 @every_surrogate
-def test_it_is_exported_for_any_number_of_architectures(data_dir, name):
-    surrogate = benchmarks.load_surrogate(name, data_dir)
-    space = surrogate.space
-    score = jax.jit(lambda graphs: surrogate.apply(surrogate.params, graphs))
-    graphs = space.to_graphs(space.sample(jax.random.key(0), 3))
-    (batch,) = jax.export.symbolic_shape("b")
-    symbolic = jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct((batch, *leaf.shape[1:]), leaf.dtype), graphs
-    )
-    exported = jax.export.export(score)(symbolic)
-    np.testing.assert_allclose(exported.call(graphs), score(graphs), rtol=1e-6)
-
-
-@every_surrogate
 def test_people_are_told_what_it_is(data_dir, name):
     surrogate = ofa_surrogates.read(name, data_dir)
     assert "surrogate" in surrogate.name

@@ -84,16 +84,6 @@ def test_what_it_does_not_know_is_nan(score):
         yahpo_surrogate.codes(graphs.replace(ops=graphs.ops[:, 1:]))
 
 
-def test_it_is_exported_for_any_number_of_architectures(score):
-    graphs = DARTS.to_graphs(DARTS.sample(jax.random.key(0), 3))
-    (batch,) = jax.export.symbolic_shape("b")
-    symbolic = jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct((batch, *leaf.shape[1:]), leaf.dtype), graphs
-    )
-    exported = jax.export.export(score)(symbolic)
-    np.testing.assert_allclose(exported.call(graphs), score(graphs), rtol=1e-6)
-
-
 def test_people_are_told_what_it_is(surrogate):
     assert surrogate.describe.startswith("surrogate, not measured: ")
     assert "surrogate" in surrogate.name and "surrogate" in surrogate.target

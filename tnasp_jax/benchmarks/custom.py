@@ -188,6 +188,13 @@ def find_problems(
 def read_cells(path: str | Path, space: CustomSpace) -> list[Cell]:
     """The graphs of a file, for a space that is there already; labels are not read.
 
+    Args:
+      path: as in `read`.
+      space: that of a run, for instance.
+
+    Returns:
+      One graph a row, in the order of the file.
+
     Raises:
       BadRows: a ValueError that lists every row that is no architecture of the space;
         its cause is the `NoRoom` of the largest graph that it has no room for, if any.

@@ -28,7 +28,13 @@ class Operation(NamedTuple):
 
 
 class Quarrel(NamedTuple):
-    """Two rows of one graph with different labels."""
+    """Two rows of one graph with different labels.
+
+    Attributes:
+      rows: their numbers, the lower first.
+      name: of the label.
+      labels: of the rows, in the unit of the file's accuracies as they are read.
+    """
 
     rows: tuple[int, int]
     name: str
@@ -102,6 +108,9 @@ def quarrel_of(
       labels: [G] NaN for none.
       name: of the label.
       rows: [G] where the graphs stand in the file.
+
+    Returns:
+      None where equal graphs have equal labels.
     """
     worst, found = 0.0, None
     order = np.lexsort((labels, groups))

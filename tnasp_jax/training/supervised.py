@@ -186,6 +186,10 @@ def fit(
     Returns:
       Parameters and the training loss of each epoch, [epochs]; none of a predictor
       that is fitted at once.
+
+    Raises:
+      ValueError: unless there is one label a graph, and a graph; and, of predictors
+        that would learn from it, for a row that is no graph or has no finite label.
     """
     check_labels(graphs, labels)
     if predictor.fit is not None:

@@ -41,3 +41,11 @@ def test_a_dead_slot_is_a_choice_of_its_own(made):
 
     found = niches.choices(Dead(), [(0, 1, 2, 3, 0, 1)])
     assert found.tolist() == [[0, 1, 6, 3, 4, 1, 2, 5]]
+
+
+def test_what_would_better_the_best_of_a_choice_by_hand():
+    known, values = np.array([[0, 0], [0, 1], [1, 0]]), np.array([4.0, 2.0, 7.0])
+    candidates = np.array([[0, 1], [1, 1], [1, 0], [2, 0]])
+    # Filled: 0 of the first slot by 4, 1 by 7, of the second by 7 and 2; 2 by the lowest.
+    found = niches.gains(known, values, candidates, np.array([5.0, 5.0, 6.0, 1.0]))
+    assert found.tolist() == [3, 3, -1, -1]

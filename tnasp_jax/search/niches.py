@@ -30,6 +30,18 @@ def _choices(space: Space, text: str) -> np.ndarray:
     return choices(space, [parsed(space, text)])[0]
 
 
+def beside(chosen: np.ndarray, slot: int, size: int) -> np.ndarray:
+    """Choices that differ, too, where the choice of one slot differs, [n, N] int: niches
+    of pairs.
+
+    Args:
+      chosen: [n, N] int, below `size`.
+      slot: which slot.
+      size: the number of choices.
+    """
+    return chosen * size + chosen[:, slot, None]
+
+
 def best_of_choices(chosen: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Who is the best of a choice, ascending and distinct, [F] int.
 
@@ -39,11 +51,37 @@ def best_of_choices(chosen: np.ndarray, values: np.ndarray) -> np.ndarray:
       chosen: [n, N] int, the choices.
       values: [n].
     """
+    best = _best(chosen, values, 1 + int(chosen.max()))
+    return np.unique(best[best >= 0])
+
+
+def gains(
+    chosen: np.ndarray, values: np.ndarray, candidates: np.ndarray, expected: np.ndarray
+) -> np.ndarray:
+    """By how much candidates would better the best of one of their choices, [C].
+
+    The largest difference over the slots, negative where all its choices are better
+    filled; a choice that nobody made counts as filled by the lowest value.
+
+    Args:
+      chosen: [n, N] int, the choices that are known.
+      values: [n].
+      candidates: [C, N] int, other choices.
+      expected: [C], in the units of the values.
+    """
+    size = 1 + int(max(chosen.max(), candidates.max()))
+    best = _best(chosen, values, size)
+    filled = np.where(best >= 0, values[best], values.min())
+    return expected - filled[np.arange(chosen.shape[1]), candidates].min(axis=1)
+
+
+def _best(chosen: np.ndarray, values: np.ndarray, size: int) -> np.ndarray:
+    """The row that is the best of each choice in each slot, [N, size]; -1 for none."""
     order = np.argsort(values, kind="stable")
-    slots, size = chosen.shape[1], 1 + int(chosen.max())
+    slots = chosen.shape[1]
     best = np.full((slots, size), -1)
     # Of an index that stands there more than once the last value stays: the highest.
     best[np.tile(np.arange(slots), len(order)), chosen[order].ravel()] = np.repeat(
         order, slots
     )
-    return np.unique(best[best >= 0])
+    return best

@@ -19,6 +19,7 @@ from tnasp_jax.search.state import (
     Proposal,
     State,
     known,
+    last_start,
     method_of,
 )
 from tnasp_jax.spaces.base import Space
@@ -68,13 +69,3 @@ def climb(state: State) -> tuple[int | None, int]:
         return None, 0
     top = int(start + np.argmax(values))
     return top, int(np.sum(state.parents[top + 1 :] != NO_PARENT))
-
-
-def last_start(state: State) -> int:
-    """The row at which those begin that were last made from none, side by side; the
-    first of all in an empty record."""
-    from_none = np.flatnonzero(state.parents == NO_PARENT)
-    if not len(from_none):
-        return 0
-    bred = np.flatnonzero(state.parents[: from_none[-1]] != NO_PARENT)
-    return int(bred[-1]) + 1 if len(bred) else 0

@@ -168,6 +168,16 @@ def known(state: State) -> np.ndarray:
     return state.told & ~np.isnan(state.values).any(axis=1)
 
 
+def last_start(state: State) -> int:
+    """The row at which those begin that were last made from none, side by side; the
+    first of all in an empty record."""
+    from_none = np.flatnonzero(state.parents == NO_PARENT)
+    if not len(from_none):
+        return 0
+    bred = np.flatnonzero(state.parents[: from_none[-1]] != NO_PARENT)
+    return int(bred[-1]) + 1 if len(bred) else 0
+
+
 def ranking(state: State) -> np.ndarray:
     """Rows that are known, the highest first objective first; among equals the older."""
     rows = np.flatnonzero(known(state))

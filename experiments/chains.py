@@ -39,7 +39,8 @@ def main(values: flags.FlagValues) -> int:
     finished = open_workdir(
         workdir, config, text, values.resume, values.overwrite, STAGES
     )
-    print(report(finished or run(recipe, data, workdir, text, values.quiet)))
+    summary = finished or run(recipe, data, workdir, text, values.quiet)
+    print(brief(summary) if values.quiet else report(summary))
     print(workdir / "results.json")
     return 0
 
@@ -86,6 +87,24 @@ def run(
     }
     runs.write_json(workdir / "results.json", summary)
     return summary
+
+
+def brief(summary: dict[str, Any]) -> str:
+    """What a quiet run ends with, beside its file: three lines."""
+    predictor, scored = summary["predictor"], summary["scored"]
+    trained = [
+        f"{each['limit'] / 1e6:g} M {each['name']} {100 * each['test_accuracy']:.2f}"
+        for each in summary["trained_under_limits"]
+    ]
+    return "\n".join(
+        [
+            f"chain of ProxylessNAS' choices, CIFAR-10: {scored['n_archs']:,} "
+            f"architectures scored, {summary['search']['evaluated']:,} predicted a limit",
+            f"  Kendall tau  {results.mean_std(predictor['kendall_tau_heldout'])}, of "
+            f"{predictor['name']} on the scores left out",
+            f"  retrained    {', '.join(trained)}, % of the 10,000 test images",
+        ]
+    )
 
 
 def report(summary: dict[str, Any]) -> str:

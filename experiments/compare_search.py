@@ -105,10 +105,9 @@ def main(values: flags.FlagValues) -> int:
             column["optimum"] = _highest(column)
         column["methods"] = _summaries(column, values.budget)
     runs.write_json(path, found)
-    for column in found["tables"].values():
-        print("\n".join(_lines(column, values.budget)))
+    print("\n".join(brief(found) if values.quiet else report(found)))
     print(path)
-    save_plot(path.with_suffix(".png"), lambda: draw(found))
+    save_plot(path.with_suffix(".png"), lambda: draw(found), values.quiet)
     return 0
 
 
@@ -237,6 +236,32 @@ def _summaries(column: dict[str, Any], budget: int) -> dict[str, Any]:
             "regret": search_report.at_points(curves),
         }
     return found
+
+
+def brief(found: dict[str, Any]) -> list[str]:
+    """What a quiet comparison ends with, beside its file: a line and one a table."""
+    budget = found["settings"]["budget"]
+    lines = [
+        f"search methods: regret in % points after {budget} architectures, mean (sd) of "
+        f"{len(found['settings']['seeds'])} seeds"
+    ]
+    for column in found["tables"].values():
+        regrets = {name: each["regret"] for name, each in column["methods"].items()}
+        means = {name: each[str(budget)]["mean"] for name, each in regrets.items()}
+        lowest = min(means, key=lambda name: (means[name] is None, means[name]))
+        lines.append(
+            f"  {TITLES[column['table']]}, {column['eval_target']}: "
+            f"{_shown(regrets[lowest], budget)} by {lowest}, lowest of {len(means)}"
+        )
+    return lines
+
+
+def report(found: dict[str, Any]) -> list[str]:
+    """What the file holds, for people."""
+    budget = found["settings"]["budget"]
+    return [
+        line for column in found["tables"].values() for line in _lines(column, budget)
+    ]
 
 
 def _lines(column: dict[str, Any], budget: int) -> list[str]:

@@ -28,7 +28,7 @@ from experiments.networks import (
 )
 from experiments.networks.cifar10_parts import Data
 from experiments.networks.darts_flags import Recipe, define, recipe_of
-from experiments.networks.darts_report import report
+from experiments.networks.darts_report import brief, report
 from experiments.shell import command, devices
 from tnasp_jax import drawing, runs
 from tnasp_jax.spaces.darts import DARTS
@@ -52,8 +52,8 @@ def main(values: flags.FlagValues) -> int:
     summary = finished or run(
         recipe, data, workdir, command.resolved(values), values.quiet
     )
-    print(report(summary))
-    _draw(workdir / DRAWING, summary["retrained"][0]["architecture"])
+    print(brief(summary) if values.quiet else report(summary))
+    _draw(workdir / DRAWING, summary["retrained"][0]["architecture"], values.quiet)
     return 0
 
 
@@ -102,7 +102,7 @@ def run(
     return summary
 
 
-def _draw(path: Path, text: str) -> None:
+def _draw(path: Path, text: str, quiet: bool) -> None:
     picture = drawing.of_architecture(DARTS, DARTS.parse(text))
     try:
         content = drawing.file_of(picture, "svg")
@@ -111,7 +111,8 @@ def _draw(path: Path, text: str) -> None:
         return
     with runs.replacing(path) as temporary:
         temporary.write_bytes(content)
-    print(path)
+    if not quiet:
+        print(path)
 
 
 if __name__ == "__main__":

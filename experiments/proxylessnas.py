@@ -111,11 +111,13 @@ def main(values: flags.FlagValues) -> int:
     }
     summary = summarise(oracle, searches)
     runs.write_json(workdir / "table8.json", summary)
-    print("\n".join(report(summary)))
+    told = brief if values.quiet else report
+    print("\n".join(told(summary)))
     print(workdir / "table8.json")
     fronts = {name: one for name, one in searches.items() if one["pareto"]}
     if fronts:
-        save_plot(workdir / "front.png", lambda: draw(fronts, summary))
+        front = workdir / "front.png"
+        save_plot(front, lambda: draw(fronts, summary), values.quiet)
     return 0
 
 
@@ -152,6 +154,26 @@ def summarise(oracle: Oracle, searches: dict[str, dict[str, Any]]) -> dict[str, 
         "versions": results.versions(),
         "argv": sys.argv[1:],
     }
+
+
+def brief(summary: dict[str, Any]) -> list[str]:
+    """What quiet searches end with, beside their file: three lines."""
+    best: dict[float, dict[str, Any]] = {}
+    for row in summary["rows"]:
+        known = best.setdefault(row["limit"], row)
+        if row["best"]["score"] > known["best"]["score"]:
+            best[row["limit"]] = row
+    found = [
+        f"{limit / 1e6:g} M {100 * row['best']['score']:.3f} by {row['method']}"
+        for limit, row in best.items()
+    ]
+    return [
+        f"searches of {summary['space']} under a limit of multiply-adds: "
+        f"{summary['budget']:,} architectures evaluated with each of "
+        f"{len(summary['seeds'])} seeds",
+        f"  score    {summary['objective']}: {summary['description']}",
+        f"  highest  {', '.join(found)}, %",
+    ]
 
 
 def report(summary: dict[str, Any]) -> list[str]:

@@ -81,7 +81,7 @@ def main(values: flags.FlagValues) -> int:
         overwrite=values.overwrite,
         quiet=values.quiet,
     )
-    print(report(summary))
+    print(brief(summary) if values.quiet else report(summary))
     return 0
 
 
@@ -112,6 +112,20 @@ def _n_archs(text: str, size: int) -> int:
     if not text.isdecimal() or not 2 <= int(text) <= size:
         raise UserError(f"--n_archs={text}: expected all, or a number in 2 .. {size}")
     return int(text)
+
+
+def brief(summary: dict[str, Any]) -> str:
+    """What a quiet run ends with: four lines."""
+    target = summary["eval_target"]
+    return "\n".join(
+        [
+            f"{summary['name']}: {summary['n_archs']} architectures, "
+            f"{len(summary['seeds'])} seeds, {summary['steps']} steps",
+            f"  scored by    validation accuracy through the supernet, {summary['images']}",
+            f"  Kendall tau  {results.mean_std(summary['kendall_tau'])}",
+            f"  ranked by    {summary['targets'][target]}",
+        ]
+    )
 
 
 def report(summary: dict[str, Any]) -> str:

@@ -59,6 +59,15 @@ def test_the_wheel_holds_nothing_else(wheel):
     assert {room for room in rooms if not room.endswith(".dist-info")} == {"tnasp_jax"}
 
 
+def test_the_wheel_names_every_extra(wheel):
+    with zipfile.ZipFile(wheel) as file:
+        (name,) = (n for n in file.namelist() if n.endswith(".dist-info/METADATA"))
+        lines = file.read(name).decode().splitlines()
+    extras = {line.split()[1] for line in lines if line.startswith("Provides-Extra:")}
+    asked = {"cuda", "tpu", "plots", "search", "data", "docs", "trees", "export"}
+    assert extras == asked | {"perf", "dev"}
+
+
 def test_the_embedded_table_loads_from_the_wheel(wheel, tmp_path):
     """Beside the dependencies that are here, but outside of the checkout."""
     zipfile.ZipFile(wheel).extractall(tmp_path / "site")

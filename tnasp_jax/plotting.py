@@ -294,8 +294,8 @@ def scatter(
     axes.set(
         xlim=limits,
         ylim=limits,
-        xlabel=f"{measured_label}, %",
-        ylabel=f"{predicted_label}, %",
+        xlabel=_in_percent(measured_label),
+        ylabel=_in_percent(predicted_label),
     )
     axes.set_title(title, fontsize=9, loc="left")
     legend = axes.legend(loc="upper left", frameon=False, markerscale=1 if few else 2)
@@ -303,6 +303,11 @@ def scatter(
         if handle is not None:
             handle.set_alpha(1)
     return figure
+
+
+def _in_percent(label: str) -> str:
+    """With its unit, unless the label names it, as columns of people's files do."""
+    return label if label.endswith("%") else f"{label}, %"
 
 
 def _look(at: int) -> dict[str, Any]:

@@ -68,18 +68,38 @@ def report(summary: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def brief(summary: dict[str, Any]) -> str:
+    """What a quiet run ends with: four lines."""
+    predictor = summary["predictor"]
+    return "\n".join(
+        [
+            f"DARTS space, CIFAR-10: {summary['scored']['n_archs']:,} architectures "
+            f"scored, {summary['search']['evaluated']:,} predicted, "
+            f"{len(summary['retrained'])} retrained",
+            f"  Kendall tau  {results.mean_std(predictor['kendall_tau_heldout'])}, of "
+            f"{predictor['name']} on the scores left out",
+            f"  retrained    {_means(summary)} of the 10,000 test images",
+            f"  found        {summary['retrained'][0]['architecture']}",
+        ]
+    )
+
+
 def _verdict(summary: dict[str, Any]) -> list[str]:
+    epochs = summary["recipe"]["retrain"]["epochs"]
+    return [
+        "  test accuracy on the 10,000 test images, last epoch: " + _means(summary),
+        f"  after {epochs} epochs here; papers train 36 channels, 20 layers, 600 epochs",
+    ]
+
+
+def _means(summary: dict[str, Any]) -> str:
     means = []
     for kind in ("best", "random"):
         found = of_kind(summary, kind)
         if found:
             told = f"{100 * np.mean(found):.2f} % (mean of {len(found)})"
             means.append(f"{'found' if kind == 'best' else 'random'} {told}")
-    epochs = summary["recipe"]["retrain"]["epochs"]
-    return [
-        f"  test accuracy on the 10,000 test images, last epoch: {', '.join(means)}",
-        f"  after {epochs} epochs here; papers train 36 channels, 20 layers, 600 epochs",
-    ]
+    return ", ".join(means)
 
 
 def of_kind(summary: dict[str, Any], kind: str) -> list[float]:

@@ -90,5 +90,5 @@ def sentence(points: Sequence[dict[str, Any]], judged_by: str) -> str:
         before = points[-2]["kendall_tau_heldout"]["mean"]
         if before is not None:
             more = labels - points[-2]["n_train"]
-            text += f"; the last {more} labels gave {last['mean'] - before:+.2f}"
+            text += f"; the last {more} labels gave {last['mean'] - before:+z.2f}"
     return text

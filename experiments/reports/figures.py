@@ -112,8 +112,11 @@ def in_order(of_predictors: dict[str, Value]) -> dict[str, Value]:
     }
 
 
-def save_plot(path: Path, draw: Callable[[], Any]) -> None:
-    """Draws a Matplotlib figure into a png, or says how to install what is missing."""
+def save_plot(path: Path, draw: Callable[[], Any], quiet: bool = False) -> None:
+    """Draws a Matplotlib figure into a png, or says how to install what is missing.
+
+    Prints its path, unless quiet.
+    """
     try:
         figure = draw()
     except ModuleNotFoundError:
@@ -121,7 +124,8 @@ def save_plot(path: Path, draw: Callable[[], Any]) -> None:
         return
     with runs.replacing(path) as temporary:
         figure.savefig(temporary, format="png")
-    print(path)
+    if not quiet:
+        print(path)
 
 
 def _finished(home: Path) -> Iterator[tuple[Path, dict[str, Any]]]:

@@ -105,9 +105,13 @@ def learning_curve(points: Sequence[Point]):
 
     first = points[0][2]
     sizes = sorted({point["n_train"] for _, point, _ in points})
-    quantities = {"kendall_tau": "Kendall tau-b, cells that are ranked"}
+    own = "folds" in first  # A file of one's own, whose draws are folds.
+    cells, draws = ("rows", "folds") if own else ("cells", "draws")
+    quantities = {"kendall_tau": f"Kendall tau-b, {cells} that are ranked"}
     if all(point.get("kendall_tau_heldout") for _, point, _ in points):
-        quantities["kendall_tau_heldout"] = "without cells isomorphic to training cells"
+        quantities["kendall_tau_heldout"] = (
+            f"without {cells} isomorphic to training {cells}"
+        )
     panels = []
     for quantity, title in quantities.items():
         curves = {name: np.full((2, len(sizes)), np.nan) for name, _, _ in points}
@@ -120,13 +124,13 @@ def learning_curve(points: Sequence[Point]):
         panels.append(
             Panel(title, "labels", list(map(str, sizes)), pairs, level=ceiling)
         )
-    draws = sorted({len(summary["seeds"]) for _, _, summary in points})
+    counts = sorted({len(summary["seeds"]) for _, _, summary in points})
     target, _, _ = first["targets"][first["eval_target"]].partition(", fraction")
     ceiling = first.get("ceiling")
     line = "" if ceiling is None else "; dashed: tau of the training label itself"
     title = (
-        f"{TITLES.get(first['table'], first['table'])}: {first['n_test']:,} cells "
-        f"ranked; mean and sd of {' or '.join(map(str, draws))} draws{line}\n{target}"
+        f"{TITLES.get(first['table'], first['table'])}: {first['n_test']:,} {cells} "
+        f"ranked; mean and sd of {' or '.join(map(str, counts))} {draws}{line}\n{target}"
     )
     return plotting.curves({title: panels})
 

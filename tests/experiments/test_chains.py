@@ -56,7 +56,7 @@ def run(commands, tmp_path, monkeypatch):
 
     def run_chains(*flags):
         where = f"--workdir={tmp_path / 'out'}"
-        arguments = [f"--flagfile={flagfile}", where, "--quiet", *flags]
+        arguments = [f"--flagfile={flagfile}", where, *flags]
         return commands.call(chains.main, chains_recipe.define, arguments)
 
     return run_chains
@@ -92,7 +92,23 @@ def test_all_stages_and_going_on_after_a_cut(run, tmp_path, monkeypatch, capsys)
         assert 0 <= network["test_accuracy"] <= 1
     assert random["flops"] >= 8e3
     monkeypatch.setattr(Checkpoints, "save", None)  # What is finished is not run again.
-    assert run("--resume") == 0
+    assert run("--resume", "--quiet") == 0
+    check_it_is_brief(summary, capsys.readouterr().out)
+
+
+def check_it_is_brief(summary, told):
+    first, tau, retrained, path = told.splitlines()
+    assert first.endswith("12 architectures scored, 20 predicted a limit")
+    assert tau.startswith("  Kendall tau  ") and tau.endswith(
+        "of tiny on the scores left out"
+    )
+    shown = [
+        f"0.01 M {each['name']} {100 * each['test_accuracy']:.2f}"
+        for each in summary["trained_under_limits"]
+    ]
+    expected = ", ".join(shown) + ", % of the 10,000 test images"
+    assert retrained == f"  retrained    {expected}"
+    assert path.endswith("results.json")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 
 from experiments import custom, predict
 from experiments.cells import draws
-from experiments.own_space import custom_flags
+from experiments.own_space import custom_flags, learning_curve
 from tnasp_jax import benchmarks, runs
 from tnasp_jax.benchmarks.custom import read
 
@@ -225,6 +225,16 @@ def test_folds_part_the_rows():
     digest = benchmarks.split_sha256
     assert [*map(digest, again)] == [*map(digest, splits)]
     assert digest(other[0]) != digest(splits[0])
+
+
+def test_a_loss_that_rounds_to_nothing_has_no_sign_of_its_own():
+    points = [
+        {"n_train": size, "kendall_tau_heldout": {"mean": mean, "std": 0.034}}
+        for size, mean in ((60, 0.816), (160, 0.815))
+    ]
+    told = learning_curve.sentence(points, "top1")
+    assert told.startswith("with 160 labels expect tau 0.81 +- 0.03 between ")
+    assert told.endswith("; the last 100 labels gave +0.00")
 
 
 # Mistakes.

@@ -128,7 +128,7 @@ def test_a_run_that_is_cut_in_every_stage_comes_to_the_same(
     run, tmp_path, monkeypatch, capsys
 ):
     whole, cut = tmp_path / "whole", tmp_path / "cut"
-    assert run(whole, "--quiet") == 0
+    assert run(whole) == 0
     told = capsys.readouterr().out
     summary = json.loads((whole / "results.json").read_text())
     check_summary(summary, whole, told)
@@ -158,7 +158,9 @@ def test_a_run_that_is_cut_in_every_stage_comes_to_the_same(
     for name in ("scored/scores.csv", "supernet/metrics.jsonl"):
         assert (cut / name).read_bytes() == (whole / name).read_bytes()
     # What is finished is not run again.
+    capsys.readouterr()
     assert run(cut, "--quiet", "--resume") == 0
+    check_it_is_brief(summary, capsys.readouterr().out)
     assert (cut / "supernet" / "results.json").stat().st_mtime_ns == began
     check_the_folder_is_guarded(run, cut, capsys)
 
@@ -188,6 +190,16 @@ def check_summary(summary, folder, told):
         network["architecture"],
     ):
         assert words in told, words
+
+
+def check_it_is_brief(summary, told):
+    first, tau, retrained, found = told.splitlines()
+    assert first.endswith("12 architectures scored, 12 predicted, 1 retrained")
+    assert tau.startswith("  Kendall tau  ") and "of tiny on the scores left out" in tau
+    (network,) = summary["retrained"]
+    accuracy = f"{100 * network['test_accuracy']:.2f} % (mean of 1)"
+    assert retrained == f"  retrained    found {accuracy} of the 10,000 test images"
+    assert found == f"  found        {network['architecture']}"
 
 
 def check_the_folder_is_guarded(run, folder, capsys):

@@ -10,9 +10,9 @@ from experiments import plot
 from experiments.reports import plot_curves
 from experiments.searching import plot_fronts
 from tests.made_results import run_folder
-from tnasp_jax import benchmarks
+from tnasp_jax import benchmarks, plotting
 
-pytest.importorskip("matplotlib")
+Text = pytest.importorskip("matplotlib.text").Text
 
 TABLE = benchmarks.load("nb201digits")
 TRUTH = TABLE.label("digits_test")
@@ -196,11 +196,24 @@ def test_an_older_run_on_a_users_own_file_has_its_learning_curve(run, tmp_path, 
         {"n_train": size, "kendall_tau": tau(0.5), "kendall_tau_heldout": tau(0.4)}
         for size in (20, 40)
     ]
-    folder = write_own(tmp_path, learning_curve=points)
+    folder = write_own(tmp_path, learning_curve=points, folds=2)
     assert run(folder) == 0
     said = capsys.readouterr()
     assert said.out.split() == [str(tmp_path / "out" / "learning_curve_mine.png")]
     assert said.err == f"{folder}: {plot.LACKING}\n"
+    (draw,) = plot_curves.of_runs([plot.read(folder)]).values()
+    figure = draw()
+    told = "\n".join(each.get_text() for each in figure.findobj(Text))
+    assert "rows ranked; mean and sd of 2 folds" in told
+    assert "without rows isomorphic to training rows" in told
+
+
+def test_a_label_that_names_its_unit_gets_no_second_one():
+    both = np.array([0.1, 0.2])
+    names = {"predicted_label": "predicted acc %", "measured_label": "measured test"}
+    (axes,) = plotting.scatter(both, both, title="", **names).axes
+    assert axes.get_ylabel() == "predicted acc %"
+    assert axes.get_xlabel() == "measured test, %"
 
 
 def test_plots_that_are_there_stay(run, tmp_path, capsys):

@@ -83,6 +83,32 @@ def test_searches_under_limits(run, tmp_path, capsys):
     flops = [entry["flops"] for entry in front]
     assert len(front) > 1 and flops == sorted(flops, reverse=True)
     assert (out / "front.png").stat().st_size > 10_000
+    check_a_quiet_run_is_brief(run, summary, capsys)
+
+
+def check_a_quiet_run_is_brief(run, summary, capsys):
+    """Of the searches that are there."""
+    assert run("--quiet") == 0
+    first, score, highest, path = capsys.readouterr().out.splitlines()
+    assert first.endswith("60 architectures evaluated with each of 2 seeds")
+    assert score.startswith(
+        "  score    imagenet_top1_surrogate: surrogate, not measured"
+    )
+    assert path.endswith("table8.json")
+    best = [max(summary["rows"][at : at + 2], key=top_score) for at in (0, 2)]
+    assert (
+        highest
+        == "  highest  "
+        + ", ".join(
+            f"{row['limit'] / 1e6:g} M {100 * top_score(row):.3f} by {row['method']}"
+            for row in best
+        )
+        + ", %"
+    )
+
+
+def top_score(row):
+    return row["best"]["score"]
 
 
 def test_a_finished_search_is_not_run_again(run, tmp_path, capsys):

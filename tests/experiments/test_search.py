@@ -334,7 +334,7 @@ def compare(commands, tmp_path):
     def run_compare(*flags):
         given = ["--tables=digits", "--methods=random,local", "--budget=20"]
         named = {flag.partition("=")[0]: flag for flag in (*given, *flags)}
-        arguments = [f"--out={tmp_path / 'out'}", "--quiet", *named.values()]
+        arguments = [f"--out={tmp_path / 'out'}", *named.values()]
         return commands.call(compare_search.main, compare_search.define, arguments)
 
     return run_compare
@@ -356,6 +356,16 @@ def test_the_comparison_writes_numbers_and_a_plot(compare, tmp_path, capsys):
             assert regret == pytest.approx(last, abs=2e-6)
     assert path.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
     assert "regret of digits_test in % points" in capsys.readouterr().out
+    assert compare("--seeds=0,1,2", "--quiet") == 0  # What is there, in brief.
+    first, lowest, where = capsys.readouterr().out.splitlines()
+    assert first.endswith("after 20 architectures, mean (sd) of 3 seeds")
+    means = {
+        method: numbers["regret"]["20"]["mean"]
+        for method, numbers in column["methods"].items()
+    }
+    best = min(means, key=means.__getitem__)
+    assert f"digits_test: {100 * means[best]:.3f} (" in lowest
+    assert lowest.endswith(f"by {best}, lowest of 2") and where == str(path)
 
 
 def test_a_surrogate_is_compared_against_the_highest_found(

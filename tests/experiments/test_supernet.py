@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from experiments import supernet
+from experiments.cells import results
 from experiments.networks import digits_cells, segments, supernet_run, supernet_tasks
 from experiments.shell import devices
 from tnasp_jax import benchmarks, metrics, supernets
@@ -37,7 +38,7 @@ def read(workdir):
         return summary, dict(saved)
 
 
-def test_a_cut_run_goes_on_to_the_same_result(run, tmp_path, monkeypatch):
+def test_a_cut_run_goes_on_to_the_same_result(run, tmp_path, monkeypatch, capsys):
     pytest.importorskip("sklearn")
     monkeypatch.setattr(devices, "mesh", lambda: None)
     monkeypatch.setattr(segments, "CHECKPOINT_SECONDS", 0.0)
@@ -69,6 +70,15 @@ def test_a_cut_run_goes_on_to_the_same_result(run, tmp_path, monkeypatch):
     assert arrays["scores"].shape == (2, 20)
     assert (arrays["scores"][0] != arrays["scores"][1]).any()
     assert summary["paths_per_step"] == 5
+    capsys.readouterr()
+    assert run(whole, *flags, "--resume") == 0
+    first, scored, tau, ranked = capsys.readouterr().out.splitlines()
+    assert first == "supernet_digits_fairnas: 20 architectures, 2 seeds, 40 steps"
+    assert scored.startswith(
+        "  scored by    validation accuracy through the supernet, "
+    )
+    assert tau == f"  Kendall tau  {results.mean_std(summary['kendall_tau'])}"
+    assert ranked.startswith("  ranked by    8 x 8 digits, test accuracy")
 
 
 @pytest.mark.usefixtures("optimized")

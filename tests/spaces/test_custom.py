@@ -42,6 +42,14 @@ def test_edges_and_adjacency_are_read_alike():
     assert SPACE.format(SPACE.parse(other)) == ROW
 
 
+def test_names_in_any_script_are_printed_as_they_are_written():
+    row = text("Eingang Überspringen 输出", (0, 1), (1, 2))
+    space = custom.of_cells([read_text(row)])
+    printed = space.format(space.parse(row))
+    assert "Überspringen" in printed and "输出" in printed
+    assert space.parse(printed) == space.parse(row)
+
+
 def test_arrays_and_their_numbers_are_read():
     matrix = np.eye(4, k=1, dtype=int) + np.eye(4, k=2, dtype=int)
     ops = ["input", "conv", "skip_connect", "output"]

@@ -124,7 +124,8 @@ class CustomSpace:
     def format(self, architecture: Cell) -> str:
         """One line of JSON with `ops` and `edges`."""
         edges = [list(edge) for edge in architecture.edges]
-        return json.dumps({"ops": list(architecture.ops), "edges": edges})
+        content = {"ops": list(architecture.ops), "edges": edges}
+        return json.dumps(content, ensure_ascii=False)
 
     def to_graphs(self, architectures: Sequence[Cell]) -> Graphs:
         """Live nodes in slots 0 .. V - 1, dead slots at the end: [B, N].

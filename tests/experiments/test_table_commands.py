@@ -12,6 +12,10 @@ from experiments import nb101, nb201, predict
 from experiments.cells import pipeline, training
 from experiments.shell import command
 from tnasp_jax import benchmarks, runs
+from tnasp_jax.predictors import PREDICTORS
+from tnasp_jax.predictors.ctnas import CtnasConfig, ctnas
+from tnasp_jax.predictors.pinat import PinatConfig, pinat
+from tnasp_jax.predictors.renas import RenasConfig, renas
 
 EVOLVE = ("--self_evolution=minimax", "--se_rounds=3", "--se_steps=4")
 KEYS = """
@@ -258,11 +262,35 @@ def test_what_a_predictor_cannot_evolve_by(commands, tmp_path, capfd, flags, sen
     assert not (tmp_path / "run").exists()
 
 
+# Narrow ones: the published widths take long to compile.
+ORDERING = {
+    "ctnas": lambda space: ctnas(
+        len(space.ops), CtnasConfig(num_layers=2, width=16, num_references=16)
+    ),
+    "renas": lambda space: renas(space, RenasConfig(channels=(4, 8), hidden=(8, 8))),
+    "pinat_rank": lambda space: pinat(
+        len(space.ops),
+        PinatConfig(
+            num_layers=1,
+            width=16,
+            head_width=8,
+            invariant_hidden=16,
+            hidden=16,
+            regressor_hidden=16,
+            ranking=True,
+        ),
+    ),
+}
+
+
 @pytest.mark.parametrize(
     ("predictor", "mode"),
     [("ctnas", "minimax"), ("renas", "control"), ("pinat_rank", "projection")],
 )
-def test_scores_that_only_order_evolve(commands, tmp_path, predictor, mode):
+def test_scores_that_only_order_evolve(
+    commands, tmp_path, monkeypatch, predictor, mode
+):
+    monkeypatch.setitem(PREDICTORS, predictor, ORDERING[predictor])
     flags = (f"--predictor={predictor}", f"--self_evolution={mode}", *EVOLVE[1:])
     assert commands.nb201(tmp_path / "run", *flags, "--epochs=2") == 0
     rounds = read(tmp_path / "run")["self_evolution_rounds"]

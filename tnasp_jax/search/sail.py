@@ -61,14 +61,14 @@ def sail(
     A start is `population` random architectures. A regression on all that is known says
     which slot matters most, such as that of the image size. An elite is the best of a
     choice in any slot together with a choice in this one, among what was asked since the
-    start. Children are bred from the elites; how much the regression expects of one, less
+    start. Children are bred from the `population` best elites; how much the regression expects of one, less
     the value of the least of the elites whose choices it shares, decides. Where nothing
     is gained any more, elites are taken from all that was ever asked; where that gains
     nothing either, there is a new start.
 
     Args:
       space: where to search; without a `cross`, children have one parent.
-      population: random architectures of a start.
+      population: random architectures of a start, and parents.
       patience: architectures that are asked without gain before a change; default: six
         populations.
       born: children, new and allowed, that are bred for a question.
@@ -99,7 +99,9 @@ def sail(
             beside, slot=int(np.argmax(regression.slots)), size=len(space.ops) + 1
         )
         chosen, values = recorded_choices(space, state, rows), state.values[rows, 0]
-        new = bred(breed_key, state, rows[best_of_choices(niche(chosen), values)])
+        elites = best_of_choices(niche(chosen), values)
+        elites = elites[np.argsort(-values[elites], kind="stable")][:population]
+        new = bred(breed_key, state, rows[elites])
         if not new:
             return randoms(random_key, space)
         candidates = choices(space, [architecture for architecture, _ in new])

@@ -103,7 +103,7 @@ def check_it_is_brief(summary, told):
         "of tiny on the scores left out"
     )
     shown = [
-        f"0.01 M {each['name']} {100 * each['test_accuracy']:.2f}"
+        f"0.006 M {each['name']} {100 * each['test_accuracy']:.2f}"
         for each in summary["trained_under_limits"]
     ]
     expected = ", ".join(shown) + ", % of the 10,000 test images"

@@ -61,10 +61,10 @@ def sail(
     A start is `population` random architectures. A regression on all that is known says
     which slot matters most, such as that of the image size. An elite is the best of a
     choice in any slot together with a choice in this one, among what was asked since the
-    start. Children are bred from the `population` best elites; how much the regression expects of one, less
-    the value of the least of the elites whose choices it shares, decides. Where nothing
-    is gained any more, elites are taken from all that was ever asked; where that gains
-    nothing either, there is a new start.
+    start. Children are bred from the `population` best elites; how much the regression
+    expects of one, less the value of the least of the elites whose choices it shares,
+    decides. Where nothing is gained any more, elites are taken from all that was ever
+    asked; where that gains nothing either, there is a new start.
 
     Args:
       space: where to search; without a `cross`, children have one parent.

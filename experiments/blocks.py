@@ -26,6 +26,7 @@ FILES = tuple(
     Path(name)
     for name in (
         "README.md",
+        "docs/index.md",
         "docs/which_accuracy.md",
         "docs/darts.md",
         "docs/chains.md",

@@ -52,7 +52,7 @@ def run(tmp_path, monkeypatch):
 
 
 def test_the_blocks_run(run):
-    install, line = block("export").splitlines()
+    install, line = block("export").replace("\\\n", " ").splitlines()
     assert install == "pip install '.[export]'"
     words = shlex.split(line)
     assert words[:3] == ["python", "-m", "experiments.export"]

@@ -37,8 +37,8 @@ def _table(name: str, column: dict[str, Any], settings: dict[str, Any]) -> list[
     asked, judged = (column["targets"][column[of]] for of in ("target", "eval_target"))
     heads = [*(f"after {point}" for point in points), "test error", "s an ask"]
     lines = [
-        f"**{TITLES[name]}: regret in % points, mean (sd) of "
-        f"{len(settings['seeds'])} seeds, {settings['batch']} asked at a time**",
+        f"### {TITLES[name]}: regret in % points, mean (sd) of "
+        f"{len(settings['seeds'])} seeds, {settings['batch']} asked at a time",
         "",
         f"| method | {' | '.join(heads)} |",
         f"| --- |{' --- |' * len(heads)}",

@@ -33,6 +33,7 @@ class Section(NamedTuple):
     title: str
     notes: list[str]
     grid: Grid
+    of_last: bool = False  # It says more about the section before it.
 
 
 def text(blocks: list[Block], *, details: bool, more: Iterable[Section] = ()) -> str:
@@ -57,7 +58,8 @@ def markdown(
     """Pipe tables with their notes under them; `details` and `more` as for `text`."""
     parts = []
     for section in (*_sections(blocks, "&nbsp;&nbsp;", details), *more):
-        parts += [f"**{section.title}**", ""] * bool(section.title)
+        head = f"**{section.title}**" if section.of_last else f"### {section.title}"
+        parts += [head, ""] * bool(section.title)
         if section.grid:
             parts += [*_piped(section.grid), ""]
         parts += [*(f"- {note}" for note in section.notes), ""]
@@ -103,7 +105,7 @@ def _tau(value: Value | None) -> str:
 def _sections(blocks: list[Block], indent: str, details: bool) -> Iterator[Section]:
     for block in blocks:
         grid = _grid(block, _tau, indent, sources=details)
-        yield Section(block.title, block.notes, grid)
+        yield Section(block.title, block.notes, grid, of_last=not block.main)
         if details and block.main:
             yield from _cost(block, indent)
             yield from _gaps(block, indent)
@@ -126,7 +128,9 @@ def _cost(block: Block, indent: str) -> Iterator[Section]:
 
     named = [f"({letter}) {device}" for device, letter in letters.items()]
     device = "; ".join([f"device: {usual}", *named])
-    yield Section(_COST, [*_COST_NOTES, device], _grid(ours, show, indent))
+    yield Section(
+        _COST, [*_COST_NOTES, device], _grid(ours, show, indent), of_last=True
+    )
 
 
 def _gaps(block: Block, indent: str) -> Iterator[Section]:
@@ -139,7 +143,7 @@ def _gaps(block: Block, indent: str) -> Iterator[Section]:
         return "" if value is None or value.gap is None else f"{value.gap:+.3f}"
 
     if notes:
-        yield Section(_GAPS, notes, _grid(apart, show, indent))
+        yield Section(_GAPS, notes, _grid(apart, show, indent), of_last=True)
 
 
 def _grid(block: Block, show: Show, indent: str, *, sources: bool = False) -> Grid:

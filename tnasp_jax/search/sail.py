@@ -69,8 +69,8 @@ def sail(
     Args:
       space: where to search; without a `cross`, children have one parent.
       population: random architectures of a start, and parents.
-      patience: architectures that are asked without gain before a change; default: six
-        populations.
+      patience: architectures that are asked without gain before a change; default:
+        three populations.
       born: children, new and allowed, that are bred for a question.
       crossover: how likely a child has two parents.
       allowed: what an architecture must pass to be asked.
@@ -79,7 +79,7 @@ def sail(
       ValueError: if a size is less than 1 or `crossover` no probability.
     """
     if patience is None:
-        patience = 6 * population
+        patience = 3 * population
     if min(population, patience, born) < 1 or not 0 <= crossover <= 1:
         raise ValueError(
             "sail: expected population, patience and born >= 1 and crossover in 0 .. 1, "

@@ -10,7 +10,8 @@ NAS-Bench-101 only cells whose validation accuracy is known are candidates, for 
 method. A surrogate answers with its prediction, which also judges; nobody knows its
 highest, and regret is against the highest that any of these searches found. OUT gets
 search_methods.json and search_methods.png, of surrogates search_surrogates.json and .png.
-The file is written after every search, and the same command goes on where it was cut.
+The file is written after every search; the same command goes on where it was cut, and
+further --methods join those of the file.
 """
 
 import time
@@ -39,7 +40,7 @@ from experiments.shell.strict_flags import near
 from tnasp_jax import runs, search
 from tnasp_jax.benchmarks import SURROGATES
 
-METHODS = "random,evolution,local,bayes,bayes_thompson,bayes_ucb"
+METHODS = "random,evolution,local,bayes,bayes_thompson,bayes_ucb,npenas_np,npenas_bo"
 SHARED = ("seeds", "data_dir", "overwrite", "quiet", "debug")
 QUANTITIES = {
     "regret": "highest test label of the candidates minus that of the architecture that "
@@ -78,7 +79,8 @@ def main(values: flags.FlagValues) -> int:
     }
     found = _start(path, settings, values.overwrite)
     devices.use_all_cores()
-    total = len(values.tables) * len(values.methods) * len(values.seeds)
+    methods = found["settings"]["methods"]
+    total = len(values.tables) * len(methods) * len(values.seeds)
     progress = Progress(total, "comparing methods", values.quiet, done=_done(found))
     for name in values.tables:
         table = table_names.full_name(name)
@@ -90,7 +92,7 @@ def main(values: flags.FlagValues) -> int:
             raise UserError(f"{path}: saw other data; --overwrite starts again")
         if isinstance(oracle, TableOracle):
             column["regret_of_best"] = results.number(oracle.regret_of_best())
-        for method_name in values.methods:
+        for method_name in methods:
             per_seed = column["searches"].setdefault(method_name, {})
             method = search.get_method(method_name, oracle.space, oracle.allowed)
             for seed in values.seeds:
@@ -300,14 +302,17 @@ def _shown(regret: dict[str, Any], point: int) -> str:
 
 
 def _start(path: Path, settings: dict[str, Any], overwrite: bool) -> dict[str, Any]:
-    """What was found before with the same settings, or an empty record."""
+    """What was found before with these settings, of any methods, or an empty record."""
     if path.exists() and not overwrite:
         found = results.read_json(path)
-        if found.get("settings") != settings:
+        before = found.get("settings", {})
+        if before | {"methods": settings["methods"]} != settings:
             raise UserError(
                 f"{path}: was made with other settings; --overwrite starts again"
             )
-        return found | {"quantities": QUANTITIES}
+        methods = list(dict.fromkeys(before["methods"] + settings["methods"]))
+        settings = settings | {"methods": methods}
+        return found | {"settings": settings, "quantities": QUANTITIES}
     return {
         "settings": settings,
         "quantities": QUANTITIES,

@@ -403,6 +403,12 @@ def test_a_cut_comparison_goes_on(compare, tmp_path, capsys):
     assert again["random"]["0"]["seconds_per_ask"] == marked  # Not searched again.
     expected = whole["tables"]["nb201digits"]["searches"]["local"]["1"]["incumbents"]
     assert again["local"]["1"]["incumbents"] == expected
+    assert compare("--seeds=0,1", "--methods=evolution") == 0  # Joins the others.
+    joined = json.loads(path.read_text())
+    assert joined["settings"]["methods"] == ["random", "local", "evolution"]
+    column = joined["tables"]["nb201digits"]
+    assert list(column["methods"]) == ["random", "local", "evolution"]
+    assert column["searches"]["local"] == again["local"]
     capsys.readouterr()
     assert compare("--seeds=0,1", "--budget=21") == 2
     said(capsys, "made with other settings; --overwrite starts again")

@@ -112,7 +112,7 @@ PREDICTOR = linear(SPACE)
 
 def bayes(acquisition: str, **more):
     config = search.BayesConfig(
-        acquisition=acquisition, candidates=60, **{"padded": True, **more}
+        acquisition=acquisition, **{"candidates": 60, "padded": True, **more}
     )
 
     def make(space, allowed=()):
@@ -127,6 +127,8 @@ METHODS = search.METHODS | {
     "bayes": bayes("improvement"),
     "bayes_thompson": bayes("thompson"),
     "bayes_ucb": bayes("ucb"),
+    "npenas_np": bayes("mean", mutants_only=True),
+    "npenas_bo": bayes("thompson", mutants_only=True),
 }
 
 

@@ -133,7 +133,7 @@ def test_padding_changes_no_choice(made):
 # Searching.
 
 
-@pytest.mark.parametrize("name", ["improvement", "thompson", "ucb"])
+@pytest.mark.parametrize("name", ["improvement", "thompson", "ucb", "mean"])
 def test_it_beats_random_search(made, name):
     def mean_best(method):
         found = [made.run(method, 10, batch=4, seed=seed)[0] for seed in range(4)]
@@ -150,6 +150,28 @@ def test_a_batch_holds_different_candidates(made):
     assert len({made.space.canonical_hash(one) for one in asked}) == 30
     many, _ = method.ask(jax.random.key(5), state, 90)  # More than candidates.
     assert len(many) == 90
+
+
+def test_only_mutations_of_the_best_the_most_promising_first(made):
+    known = made.space.sample(jax.random.key(3), 12)
+    config = {"mutants_only": True, "elite": 2, "candidates": 20}
+    method = made.bayes("mean", **config)(made.space)
+    values = np.array(list(map(made.value, known)))
+    state = method.tell(method.init(), known, values)
+    asked, _ = method.ask(jax.random.key(4), state, 20)
+    best = np.array(known)[search.ranking(state)[:2]]
+    changed = (np.array(asked)[:, None] != best).sum(-1)
+    assert len(asked) == 20 and (changed.min(1) == 1).all()
+    graphs, candidates = map(made.space.to_graphs, (known, asked))
+    labels = scipy.stats.norm.ppf(bayes.rank_places(values))
+    params = made.predictor.fit(jax.random.key(0), graphs, labels)
+    expected = np.asarray(made.predictor.apply(params, candidates))
+    np.testing.assert_allclose(expected, np.sort(expected)[::-1], atol=1e-5)
+    everywhere, _ = made.bayes("mean", **config | {"mutants_only": False})(
+        made.space
+    ).ask(jax.random.key(4), state, 20)
+    changed = (np.array(everywhere)[:, None] != best).sum(-1)
+    assert (changed.min(1) > 1).any()
 
 
 def test_the_process_is_the_default():

@@ -12,6 +12,7 @@ Every method has the same state, the record of what was asked and told.
 
 import functools
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from tnasp_jax.names import unknown
 from tnasp_jax.search.bayes import BayesConfig, bayesian_optimization
@@ -49,8 +50,8 @@ __all__ = [
 ]
 
 
-def _bayes(acquisition: str) -> Callable[..., Method]:
-    config = BayesConfig(acquisition=acquisition)
+def _bayes(acquisition: str, **more: Any) -> Callable[..., Method]:
+    config = BayesConfig(acquisition=acquisition, **more)
     return functools.partial(bayesian_optimization, config=config)
 
 
@@ -63,6 +64,8 @@ METHODS: dict[str, Callable[..., Method]] = {
     "bayes": _bayes("improvement"),
     "bayes_thompson": _bayes("thompson"),
     "bayes_ucb": _bayes("ucb"),
+    "npenas_np": _bayes("mean", mutants_only=True, candidates=100),
+    "npenas_bo": _bayes("thompson", mutants_only=True, candidates=100),
     "nsga2": nsga2,
 }
 """Every method with its defaults, by its name on the command line; each is called as

@@ -2,7 +2,9 @@
 
 White, Neiswanger and Savani, "BANANAS: Bayesian Optimization with Neural Architectures for
 Neural Architecture Search", AAAI 2021, for candidates by mutation of the best; with a
-Gaussian process where nothing else is given. Axis letters: n known architectures, C
+Gaussian process where nothing else is given. Wei, Niu, Tang and Liang, "NPENAS: Neural
+Predictor Guided Evolution for Neural Architecture Search", 2020 (arXiv:2003.12857), asks
+the mutations of the highest mean (NPENAS-NP) or of the highest draw (NPENAS-BO). Axis letters: n known architectures, C
 candidates, N node slots.
 """
 
@@ -23,7 +25,7 @@ from tnasp_jax.predictors import Predictor, get_predictor
 from tnasp_jax.predictors.gp import GpConfig, processes
 from tnasp_jax.search import acquisition
 from tnasp_jax.search.constraints import Allowed
-from tnasp_jax.search.moves import mutants, randoms
+from tnasp_jax.search.moves import mutants, randoms, then_randoms
 from tnasp_jax.search.state import (
     Method,
     Proposal,
@@ -35,9 +37,10 @@ from tnasp_jax.search.state import (
 )
 from tnasp_jax.spaces.base import CostedSpace, Space
 
-ACQUISITIONS = ("improvement", "thompson", "ucb")
+ACQUISITIONS = ("improvement", "thompson", "ucb", "mean")
 SMALLEST = 64  # Padded size of a training set.
 CHUNK = 64  # Architectures whose invariants are computed at a time.
+TRIES = 10  # Mutations for each candidate that is wanted: many are not new.
 TUNED_ON = 200  # Architectures that the process' hyper-parameters see, at most.
 
 Posterior = Callable[
@@ -52,10 +55,11 @@ class BayesConfig:
     """How candidates are made and chosen.
 
     Attributes:
-      acquisition: "improvement" (expected), "thompson" or "ucb"; see
-        `search.acquisition`.
+      acquisition: "improvement" (expected), "thompson" or "ucb", see
+        `search.acquisition`; or "mean", without regard to the deviation.
       initial: known values before the predictor is asked; random ones until then.
       candidates: scored at a time, every second one a mutation, the others random.
+      mutants_only: all of them mutations, while there are new ones.
       elite: the best known ones, whose mutations are candidates.
       beta: deviations in the upper confidence bound.
       padded: whether training sets are padded with rows that are no graphs, to sizes
@@ -67,6 +71,7 @@ class BayesConfig:
     acquisition: str = "improvement"
     initial: int = 10
     candidates: int = 200
+    mutants_only: bool = False
     elite: int = 10
     beta: float = 2.0
     padded: bool | None = None
@@ -115,7 +120,7 @@ def bayesian_optimization(
         candidate_key, fit_key, draw_key = jax.random.split(key, 3)
         if len(rows) < config.initial:
             return randoms(candidate_key, space)
-        drawn = _candidates(candidate_key, space, state, rows[: config.elite])
+        drawn = _candidates(candidate_key, space, state, rows, config)
         wanted = max(config.candidates, count)
         found = fresh(space, set(state.hashes.tolist()), drawn, wanted, allowed)
         if not found:
@@ -224,17 +229,26 @@ def _scores(
         scores = acquisition.thompson_samples(key, mean, deviation, draws)
     elif config.acquisition == "ucb":
         scores = acquisition.upper_confidence_bound(mean, deviation, config.beta)
+    elif config.acquisition == "mean":
+        scores = mean
     else:
         scores = acquisition.expected_improvement(mean, deviation, best)
     return np.atleast_2d(np.asarray(scores))
 
 
 def _candidates(
-    key: jax.Array, space: Space, state: State, elite: np.ndarray
+    key: jax.Array, space: Space, state: State, rows: np.ndarray, config: BayesConfig
 ) -> Iterator[Proposal]:
-    """Mutations of the elite in turn, and random architectures between them."""
+    """Mutations of the elite in turn, and random architectures between or after them.
+
+    Args:
+      rows: the best first.
+    """
     mutate_key, random_key = jax.random.split(key)
-    near = mutants(mutate_key, space, state, itertools.cycle(elite.tolist()))
+    elite = itertools.cycle(rows[: config.elite].tolist())
+    near = mutants(mutate_key, space, state, elite)
+    if config.mutants_only:
+        return then_randoms(random_key, space, near, TRIES * config.candidates)
     far = randoms(random_key, space)
     return itertools.chain.from_iterable(zip(near, far, strict=False))
 

@@ -63,6 +63,7 @@ def main(values: flags.FlagValues, names: list[str]) -> int:
             columns[name]["predictors"][predictor] = {
                 "name": summary["name"],
                 "seeds": summary["seeds"],
+                "kendall_tau": summary["kendall_tau"]["mean"],
                 **of_run(folder, summary, run, table),
             }
             progress.update(at + 1, predictor)
@@ -70,6 +71,7 @@ def main(values: flags.FlagValues, names: list[str]) -> int:
         "coverage": "share of held-out cells whose training label, a label like those "
         "learnt from, lies in the central interval of that level, %",
         "cells": f"at most {CELLS} a draw, neither training nor validation cells",
+        "kendall_tau": "of the run, over all that it ranked; mean over the draws",
     }
     out.mkdir(parents=True, exist_ok=True)
     runs.write_json(out / FILE, about | {"columns": columns})
@@ -160,9 +162,11 @@ def draw(columns: dict[str, dict[str, Any]]):
     for name, column in columns.items():
         found = column["predictors"]
         draws = sorted({len(numbers["seeds"]) for numbers in found.values()})
+        taus = [f"{p} {numbers['kendall_tau']:.3f}" for p, numbers in found.items()]
         title = (  # With the name, since columns that differ in test cells alone are two.
             f"{name}: {TITLES[column['table']]}, {column['n_train']} labels\n"
-            f"{column['train_target']}, {' or '.join(map(str, draws))} draws"
+            f"{column['train_target']}, {' or '.join(map(str, draws))} draws; "
+            f"tau {', '.join(taus)}"
         )
         panels[title] = {
             predictor: tuple(

@@ -29,7 +29,7 @@ def define(values: flags.FlagValues) -> None:
     flags.DEFINE_bool(
         "std",
         False,
-        "a third column: the standard deviation of a label, or of the draws",
+        "a third column: the standard deviation of a label, or of the models",
         flag_values=values,
     )
     flags.DEFINE_bool("quiet", False, "no line on stderr", flag_values=values)
@@ -53,7 +53,7 @@ def main(values: flags.FlagValues, texts: list[str]) -> int:
     if not values.quiet:
         print(
             f"predicting {run.target} as a fraction ({run.description}); "
-            f"mean of {run.draws} draws",
+            f"mean of {run.draws} trained models",
             file=sys.stderr,
         )
     for text, score, deviation in zip(texts, scores, deviations, strict=True):

@@ -95,12 +95,21 @@ def _flags_of_custom(
 ) -> list[str]:
     """The flags of a run on a file that is right."""
     form = "csv" if path.suffix.lower() == ".csv" else "jsonl"
-    found = [f"--{form}={path}", f"--train_label={labels[0]}"]
-    if values.test_label:
-        found.append(f"--test_label={values.test_label}")
+    learnt, judged = values.train_label, values.test_label
+    if not learnt:
+        learnt = next((name for name in labels if not _of_test(name)), labels[0])
+        judged = next((n for n in labels if _of_test(n) and n != learnt), None)
+    found = [f"--{form}={path}", f"--train_label={learnt}"]
+    if judged:
+        found.append(f"--test_label={judged}")
     given = ("percent", "ops", "num_nodes")
     found += [values[name].serialize() for name in given if values[name].present]
     return [*found, "--workdir=runs/own"]
+
+
+def _of_test(label: str) -> bool:
+    """Whether the name says so: what is ranked by is not to be learnt from."""
+    return "test" in label.lower()
 
 
 def listed(contents: Contents) -> list[str]:

@@ -170,7 +170,7 @@ def calibration(
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(3.4 * len(panels), 4.2), layout="constrained", dpi=150)
+    figure = Figure(figsize=(3.4 * len(panels), 4.05), layout="constrained", dpi=150)
     names = list(dict.fromkeys(name for found in panels.values() for name in found))
     handles = {}
     axes_of = figure.subplots(1, len(panels), squeeze=False)[0]
@@ -197,7 +197,7 @@ class FrontPanel(NamedTuple):
 
     Attributes:
       cost: its name and unit.
-      score: its name and unit; "" where the panel to the left says it.
+      score: its name and unit; "" where the panel before it says it.
       points: [P, 2] of cost and score by name; the first ones are drawn as a line.
       title: above the panel.
     """
@@ -209,7 +209,7 @@ class FrontPanel(NamedTuple):
 
 
 def fronts(panels: Sequence[FrontPanel], *, title: str) -> "Figure":
-    """Score against cost, panels side by side.
+    """Score against cost, panels side by side, two in a row.
 
     Args:
       panels: at least one; a name has one look in all of them.
@@ -220,12 +220,16 @@ def fronts(panels: Sequence[FrontPanel], *, title: str) -> "Figure":
     """
     from matplotlib.figure import Figure
 
-    width = max(4.8, 3.7 * len(panels))
-    figure = Figure(figsize=(width, 3.8), layout="constrained", dpi=150)
+    across = min(2, len(panels))
+    down = -(-len(panels) // across)
+    size = max(4.8, 3.7 * across), 0.5 + 3.3 * down
+    figure = Figure(figsize=size, layout="constrained", dpi=150)
     names = list(dict.fromkeys(name for panel in panels for name in panel.points))
     handles = {}
-    axes_of = figure.subplots(1, len(panels), squeeze=False)[0]
-    for axes, panel in zip(axes_of, panels, strict=True):
+    axes_of = figure.subplots(down, across, squeeze=False).ravel()
+    for unused in axes_of[len(panels) :]:
+        unused.remove()
+    for axes, panel in zip(axes_of, panels, strict=False):
         for name, points in panel.points.items():
             look = _look(names.index(name))
             ordered = points[np.argsort(points[:, 0], kind="stable")]
@@ -238,7 +242,7 @@ def fronts(panels: Sequence[FrontPanel], *, title: str) -> "Figure":
         _describe(axes, panel.title, panel.cost)
         axes.set_ylabel(panel.score, fontsize=8)
     figure.suptitle(title, fontsize=8)
-    _legend(figure, handles, min(len(names), 2 * len(panels)))
+    _legend(figure, handles, min(len(names), 2 * across))
     return figure
 
 

@@ -123,7 +123,7 @@ def save_plot(path: Path, draw: Callable[[], Any], quiet: bool = False) -> None:
         print("no plot: matplotlib is missing; pip install '.[plots]'")
         return
     with runs.replacing(path) as temporary:
-        figure.savefig(temporary, format="png")
+        figure.savefig(temporary, format="png", bbox_inches="tight", pad_inches=0.06)
     if not quiet:
         print(path)
 

@@ -562,7 +562,7 @@ def test_predict_scores_text_on_the_line(commands, plain, capsys):
     expected = [f"{t}\t{s:.6f}" for t, s in zip(ARCHITECTURES, scores, strict=True)]
     assert captured.out.splitlines() == expected
     assert read(plain)["train_target"] in captured.err
-    assert "fraction" in captured.err and "mean of 2 draws" in captured.err
+    assert "fraction" in captured.err and "mean of 2 trained models" in captured.err
     assert len(captured.err.splitlines()) == 1
 
 

@@ -250,6 +250,27 @@ def test_percentages_are_not_passed_over(commands, labelled, capsys):
     )
 
 
+@pytest.mark.parametrize(
+    ("columns", "proposed"),
+    [
+        ("Test_acc,val", "--train_label=val --test_label=Test_acc"),
+        ("val,final", "--train_label=val"),
+        ("test_acc,width", "--train_label=test_acc"),
+    ],
+)
+def test_what_is_called_test_is_not_proposed_to_be_learnt(
+    commands, labelled, capsys, columns, proposed
+):
+    second = (7, 8, 9) if columns.endswith("width") else (0.93, 0.95, 0.9)
+    path = labelled(columns, *(f"0.9{at},{each}" for at, each in enumerate(second)))
+    capsys.readouterr()
+    assert call(commands, "--space=custom", path) == 0
+    line = capsys.readouterr().out.partition("next:\n")[2].strip()
+    assert line == (
+        f"python -m experiments.custom --csv={path} {proposed} --workdir=runs/own"
+    )
+
+
 def test_equal_accuracies_are_not_passed_over(commands, labelled, capsys):
     path = labelled("acc,width", "0.5,1", "0.5,1")
     capsys.readouterr()

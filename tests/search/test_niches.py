@@ -31,12 +31,6 @@ def test_the_last_of_equals_is_the_best():
     assert niches.best_of_choices(chosen, np.array([5.0, 5.0, 1.0])).tolist() == [1, 2]
 
 
-def test_kinds_in_turns_by_hand():
-    kinds = np.array([7, 7, 7, 2, 7, 2, 2, 5])
-    assert niches.in_turns(kinds, 2).tolist() == [0, 1, 3, 5, 7, 2, 4, 6]
-    assert niches.in_turns(kinds, 1).tolist() == [0, 3, 7, 1, 5, 2, 6, 4]
-
-
 def test_a_dead_slot_is_a_choice_of_its_own(made):
     class Dead(type(made.space)):
         def to_graphs(self, architectures):

@@ -19,16 +19,6 @@ def test_random_until_the_population_is_known_then_children(made):
     assert starts(state) == [True] * 9 + [False] * 3
 
 
-def test_parents_share_the_choice_that_matters_most_by_half(made):
-    cells = np.array(made.space.sample(jax.random.key(0), 60))
-    values = 10.0 * (cells[:, 3] == 2) + cells.sum(1)
-    method = search.sail(made.space, population=4, born=50, patience=100)
-    state = method.tell(method.init(), list(map(tuple, cells.tolist())), values)
-    _, state = method.ask(jax.random.key(1), state, 40)
-    parents = cells[np.unique(state.parents[state.parents >= 0])]
-    assert len(parents) == 4 and (parents[:, 3] == 2).sum() == 2
-
-
 def test_a_new_start_where_nothing_is_gained(made):
     method = search.sail(made.space, population=3, patience=4, born=20)
     state = method.init()

@@ -55,17 +55,6 @@ def best_of_choices(chosen: np.ndarray, values: np.ndarray) -> np.ndarray:
     return np.unique(best[best >= 0])
 
 
-def in_turns(kinds: np.ndarray, at_once: int) -> np.ndarray:
-    """An order in which `at_once` of each kind come before any more of it, [F] int.
-
-    Args:
-      kinds: [F] int, the best first; the order keeps theirs otherwise.
-      at_once: how many.
-    """
-    before = np.tril(kinds[:, None] == kinds, -1).sum(1)
-    return np.argsort(before // at_once, kind="stable")
-
-
 def gains(
     chosen: np.ndarray, values: np.ndarray, candidates: np.ndarray, expected: np.ndarray
 ) -> np.ndarray:

@@ -25,7 +25,6 @@ from tnasp_jax.search.niches import (
     best_of_choices,
     choices,
     gains,
-    in_turns,
     recorded_choices,
 )
 from tnasp_jax.search.state import (
@@ -62,11 +61,10 @@ def sail(
     A start is `population` random architectures. A regression on all that is known says
     which slot matters most, such as that of the image size. An elite is the best of a
     choice in any slot together with a choice in this one, among what was asked since the
-    start. Children are bred from the `population` best elites, at most half of which share
-    their choice in this slot: what is best with another one may be slower to find. How
-    much the regression expects of a child, less the value of the least of the elites whose
-    choices it shares, decides. Where nothing is gained any more, elites are taken from all
-    that was ever asked; where that gains nothing either, there is a new start.
+    start. Children are bred from the `population` best elites; how much the regression
+    expects of one, less the value of the least of the elites whose choices it shares,
+    decides. Where nothing is gained any more, elites are taken from all that was ever
+    asked; where that gains nothing either, there is a new start.
 
     Args:
       space: where to search; without a `cross`, children have one parent.
@@ -97,13 +95,13 @@ def sail(
         regression = pairwise.fit(
             recorded_choices(space, state, everyone), state.values[everyone, 0]
         )
-        slot = int(np.argmax(regression.slots))
-        niche = functools.partial(beside, slot=slot, size=len(space.ops) + 1)
+        niche = functools.partial(
+            beside, slot=int(np.argmax(regression.slots)), size=len(space.ops) + 1
+        )
         chosen, values = recorded_choices(space, state, rows), state.values[rows, 0]
         elites = best_of_choices(niche(chosen), values)
-        elites = elites[np.argsort(-values[elites], kind="stable")]
-        turns = in_turns(chosen[elites, slot], -(-population // 2))
-        new = bred(breed_key, state, rows[elites[turns][:population]])
+        elites = elites[np.argsort(-values[elites], kind="stable")][:population]
+        new = bred(breed_key, state, rows[elites])
         if not new:
             return randoms(random_key, space)
         candidates = choices(space, [architecture for architecture, _ in new])
